@@ -1,0 +1,26 @@
+/*
+ * Ownership of locals. A local that owns something is declared with CLEANUP(fn) and released when
+ * it goes out of scope; TAKE() hands it over where the hand-over happens.
+ *
+ *     CLEANUP(bytes_release) struct bytes text = {0};
+ *     *ret = TAKE(config);
+ */
+#pragma once
+
+#define CLEANUP(fn) __attribute__((cleanup(fn)))
+
+/* The pointer's value; the variable is NULL afterwards and cleans up nothing. */
+#define TAKE(pointer)                                                                              \
+    ({                                                                                             \
+        __typeof__(pointer) taken_ = (pointer);                                                    \
+        (pointer) = NULL;                                                                          \
+        taken_;                                                                                    \
+    })
+
+/* Defines TYPE_cleanup(TYPE **) for CLEANUP() from a function that frees a struct TYPE *. */
+#define DEFINE_CLEANUP(name, type, free_function)                                                  \
+    static inline void name(type **pointer)                                                        \
+    {                                                                                              \
+        if (*pointer)                                                                              \
+            (void)free_function(*pointer);                                                         \
+    }

@@ -1,0 +1,165 @@
+/*
+ * A dialect is one AI API on the wire: its paths, its way to carry a key, and how to read and write
+ * its requests, events, answers and errors. Pure: no sockets, clock, files or globals.
+ *
+ *   operation  what a path asks for (generate, list models, ...), independent of dialect
+ *   view       what the pass-through must know of a request: model, stream, where they stand
+ *   edit       the few permitted changes to a body that is otherwise kept (law 1); made as splices
+ *   tap        reads usage, content, finish and errors from an answer that is passed on unchanged
+ *   hidden     an event the client did not ask for (the usage chunk we had to request ourselves)
+ *
+ * To add a dialect: one file ending in `const struct dialect dialect_<name>` and one row in
+ * dialects.def. Paths, models list, fuzzing and docs follow from the row. Facts and losses of a
+ * dialect stand in docs/dialects/<name>.md; two conversions tried on this interface on paper stand
+ * in docs/design/0002-dialect-interface.md.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "ir/usage.h"
+
+enum operation {
+    OP_GENERATE,    /* a completion, stream or not */
+    OP_LIST_MODELS, /* GET models */
+};
+
+/* A client path of this dialect, below the root; slips (/v1/v1, no /v1) are gateway/endpoint's. */
+struct dialect_route {
+    const char *method; /* "POST" */
+    const char *path;   /* "/v1/chat/completions" */
+    enum operation operation;
+};
+
+/* What is known of a generate request without interpreting it. Slices point into the body. */
+struct request_view {
+    struct span body;
+    struct json root;
+    struct json model; /* a string */
+    struct span model_text;
+    bool stream;
+    /* Dialect's own: where stream_options stands (openai_chat); absent elsewhere. */
+    struct json stream_options;
+    bool wants_usage; /* the client itself asked for usage in the stream */
+};
+
+/* One change of a body: `len` bytes at `offset` are replaced by `text`. In ascending order. */
+struct splice {
+    size_t offset;
+    size_t len;
+    struct span text;
+};
+
+#define SPLICE_MAX 8
+
+struct splices {
+    size_t count;
+    struct splice list[SPLICE_MAX];
+};
+
+/* What the tap has seen of one answer so far. Zero-initialise. */
+struct tap {
+    struct usage usage;
+    bool has_content;  /* productive: text, reasoning, tool output */
+    bool has_finish;   /* the model's turn was ended by the provider (finish_reason, stop_reason) */
+    bool has_end;      /* the dialect's last event came ([DONE], message_stop) */
+    int error_kind;    /* an error inside a 200: ERR_PROVIDER_..., else 0 */
+    char error_text[256]; /* its message, cut */
+    char stop[32];        /* the finish word as the provider spelled it */
+};
+
+enum tap_verdict { TAP_PASS, TAP_HIDE };
+
+/* An error to be written for a client, or read from a provider. */
+struct api_error {
+    int kind;            /* of proto/errors.def */
+    int status;          /* HTTP status to answer; 0: that of the kind's row */
+    const char *type;    /* NULL: that of the kind's row (mapped by the dialect) */
+    struct span message; /* plain text */
+    const char *code;    /* short machine word or NULL */
+};
+
+/* One line of a models list. */
+struct model_entry {
+    const char *id;
+    const char *display_name; /* NULL: the id */
+    const char *owner;        /* provider name */
+};
+
+struct dialect {
+    const char *name;           /* "openai_chat": the row, the docs page, the fuzz target */
+    const char *type;           /* provider type in config.json: "openai" */
+    const char *standing_alias; /* name that means "the project's model" on this surface */
+    const struct dialect_route *routes; /* ends with {NULL} */
+
+    /* -- towards the provider -- */
+    /*
+     * Appends the full URL of an operation to `out`: base is the configured baseURL, used as given
+     * with the operation's path appended; a base that already is the full path is recognised; one
+     * trailing slash is ignored (facts: docs/providers.md). `model` is for dialects that carry it
+     * in the path.
+     */
+    int (*build_url)(struct span base, enum operation operation, struct span model, bool stream,
+                     struct bytes *out);
+    const char *key_header; /* "authorization", lower case */
+    const char *key_prefix; /* "Bearer ", or "" */
+    /* Lower-case names of client headers passed to a provider of this dialect; ends with NULL. A
+     * name ending in '*' is a prefix. */
+    const char *const *request_headers;
+    /* The same for answer headers passed to the client (content-type is always). */
+    const char *const *answer_headers;
+    /* "name: value" sent to every provider of this dialect unless the client sent it; or NULL. */
+    const char *const *default_headers;
+
+    /* -- same dialect in and out -- */
+    /* Reads the view of a generate body; -ERR_INVALID_REQUEST names the field. */
+    int (*read_request)(struct span body, struct arena *arena, struct request_view *ret,
+                        struct err *reterr);
+    /*
+     * The permitted edits: the model value replaced by `model` (left alone when equal), and what
+     * the dialect needs to be told about usage. Texts live in the arena.
+     */
+    int (*edit_request)(const struct request_view *view, struct span model, struct arena *arena,
+                        struct splices *ret, struct err *reterr);
+    /* One event of a stream. `view` is that of the request. Never fails: unknown events pass. */
+    enum tap_verdict (*tap_event)(struct tap *tap, const struct request_view *view,
+                                  struct span event_name, struct span data);
+    /* A whole (non-stream) answer body. */
+    void (*tap_answer)(struct tap *tap, struct span body);
+    /*
+     * Classifies an error answer (status and body) into a kind and finds its message; the message
+     * is borrowed from the body or the arena. Never fails: an unknown body gives the status' kind.
+     */
+    void (*read_error)(int status, struct span body, struct arena *arena, struct api_error *ret);
+
+    /* -- towards the client -- */
+    /* The error body of this dialect (JSON). */
+    int (*write_error)(const struct api_error *error, struct bytes *out);
+    /* The event that ends a stream in failure, after its head went out. Never a clean ending. */
+    int (*write_stream_error)(const struct api_error *error, struct bytes *out);
+    /* The models list in this dialect's shape. */
+    int (*write_models)(const struct model_entry *models, size_t count, struct bytes *out);
+    /* Bytes that keep a silent stream alive between events; NULL: the dialect bears none. */
+    const char *keepalive;
+    /* content-type of error and whole answers is application/json; of streams text/event-stream. */
+};
+
+/* Every dialect, in the order of dialects.def; ends with NULL. */
+extern const struct dialect *const dialects[];
+
+/* By provider type ("openai"), or NULL. */
+const struct dialect *dialect_by_type(struct span type);
+/* By name ("openai_chat"), or NULL. */
+const struct dialect *dialect_by_name(struct span name);
+
+/*
+ * The kind of an HTTP status when a body says nothing more: 401/403 PROVIDER_AUTH, 408/504
+ * PROVIDER_TIMEOUT, 429/503/529 PROVIDER_OVERLOADED, other 5xx PROVIDER_ANSWER, 3xx
+ * PROVIDER_REDIRECT, 413 TOO_LARGE, other 4xx PROVIDER_REFUSED.
+ */
+int dialect_kind_of_status(int status);
+
+/* Applies splices to a body, appending the result to `out`. As bytes_add(). */
+int splices_apply(const struct splices *splices, struct span body, struct bytes *out);

@@ -1,0 +1,77 @@
+/*
+ * The event loop: one thread, libuv below, time and randomness for everyone above.
+ *
+ *   later   a call made on the next turn of the loop: nothing that starts calls back before it returns
+ *   timer   embedded one-shot timer on the monotonic clock
+ *   flush   what a turn has gathered (dirty streams) is written once, at the end of the turn
+ *   hold    something that keeps loop_run() going; it returns when nothing is held any more
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct loop;
+
+struct loop *loop_new(void);
+/* Runs what is left (close callbacks), then frees. Returns NULL. */
+struct loop *loop_free(struct loop *loop);
+/* Runs until loop_stop() or until no handle is active. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+uv_loop_t *loop_uv(struct loop *loop);
+
+/* Monotonic time of this turn, in ms. */
+int64_t loop_now_ms(const struct loop *loop);
+/* Monotonic time right now, in microseconds. */
+int64_t loop_clock_us(void);
+/* Unix time, in ms. */
+int64_t loop_wall_ms(void);
+/* Random bytes from the kernel. */
+void loop_random(void *out, size_t len);
+
+/* ---- later ---- */
+
+struct later {
+    struct later *next;
+    void (*fn)(struct later *later);
+    bool queued;
+    struct loop *loop;
+};
+
+/* Calls fn(later) on the next turn. Already queued: the new fn replaces the old one. */
+void loop_later(struct loop *loop, struct later *later, void (*fn)(struct later *later));
+/* Takes it back; fine when it is not queued. */
+void later_cancel(struct later *later);
+
+/* ---- flush: streams put themselves here; see stream.h ---- */
+
+struct dirty {
+    struct dirty *next;
+    void (*flush)(struct dirty *dirty);
+    bool queued;
+    struct loop *loop;
+};
+
+/* Calls flush(dirty) once at the end of this turn, after all events of the turn. */
+void loop_dirty(struct loop *loop, struct dirty *dirty);
+void dirty_cancel(struct dirty *dirty);
+
+/* ---- timers ---- */
+
+struct timer {
+    uv_timer_t uv;
+    void (*fn)(struct timer *timer);
+    void (*on_closed)(struct timer *timer);
+};
+
+/* Embeds. fn runs each time it expires. */
+void timer_open(struct timer *timer, struct loop *loop, void (*fn)(struct timer *timer));
+/* (Re)starts: one shot after ms. */
+void timer_start(struct timer *timer, int64_t ms);
+void timer_stop(struct timer *timer);
+bool timer_is_running(const struct timer *timer);
+/* on_closed may be NULL; it runs later, and only then may the memory go. Idempotent. */
+void timer_close(struct timer *timer, void (*on_closed)(struct timer *timer));

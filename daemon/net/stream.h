@@ -1,0 +1,106 @@
+/*
+ * Streams: listening sockets and accepted connections, TCP and Unix, with bounded queues.
+ *
+ *   listener  a bound socket; made here or adopted from systemd (LISTEN_FDS)
+ *   stream    one accepted connection; writes are gathered and sent once per turn of the loop
+ *   full      more than the high mark is queued: stop producing until on_drain
+ *   peer      whose process is on the other side (peer.h); checked before the first byte is read
+ *
+ *      accept -> peer check -> on_accept -> stream_open -> on_data ... on_end
+ *                                              |  stream_write -> queue -> flush per turn
+ *                                              '- stream_close -> on_closed (memory goes there)
+ */
+#pragma once
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "net/loop.h"
+#include "net/peer.h"
+
+struct stream;
+
+struct stream_events {
+    /* Bytes came; borrowed for the call. Not called while reading is paused. */
+    void (*on_data)(struct stream *stream, struct span data);
+    /* The peer has gone (FIN, reset, error): reading and writing are over; close the stream. */
+    void (*on_end)(struct stream *stream);
+    /* The queue fell to the low mark after stream_is_full() was true. May be NULL. */
+    void (*on_drain)(struct stream *stream);
+    /* Everything is closed: the last call about this stream; its memory may go. */
+    void (*on_closed)(struct stream *stream);
+};
+
+/* Embed it. Fields are the stream's own. */
+struct stream {
+    union {
+        uv_handle_t handle;
+        uv_stream_t uv;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
+    const struct stream_events *events;
+    struct loop *loop;
+    struct peer peer;
+    struct bytes queue;   /* gathered this turn */
+    struct bytes sending; /* with the kernel refusing: handed to uv_write */
+    uv_write_t write_request;
+    struct dirty dirty;
+    size_t high_mark;
+    bool is_unix, is_open, is_reading, is_writing, is_full, is_closing, close_when_sent, is_ended;
+    int64_t last_progress_ms; /* when bytes last left towards the peer, or the queue was empty */
+};
+
+struct listener;
+
+struct listener_events {
+    /*
+     * A connection waits and its peer is acceptable: accept it with stream_open(), or do nothing to
+     * have it closed.
+     */
+    void (*on_accept)(struct listener *listener, void *ctx);
+};
+
+/*
+ * Binds "127.0.0.1:3000", "[::1]:3000" or "unix:/path" and listens. A Unix socket is made with mode
+ * 0600 by umask; one left by a dead process is replaced, one that is answered is -ERR_IN_USE.
+ * -ERR_IN_USE names the address. The caller closes.
+ */
+int listener_open(struct loop *loop, const char *address, const struct listener_events *events,
+                  void *ctx, struct listener **ret, struct err *reterr);
+/* The same for a socket that already listens (socket activation). Takes fd. */
+int listener_adopt(struct loop *loop, int fd, const struct listener_events *events, void *ctx,
+                   struct listener **ret, struct err *reterr);
+/* "127.0.0.1:3000" or "unix:/path": where it listens. Port 0 is replaced by the real one. */
+const char *listener_address(const struct listener *listener);
+/* 0 for Unix sockets. */
+int listener_port(const struct listener *listener);
+bool listener_is_unix(const struct listener *listener);
+/* Stops and frees later; the path of a Unix socket we made is removed. NULL is fine. */
+void listener_close(struct listener *listener);
+
+/*
+ * Accepts the waiting connection into an embedded stream and starts reading. high_mark bounds the
+ * queue for stream_is_full(); max is what the queue may ever hold. On failure the stream is
+ * untouched (no on_closed follows).
+ */
+int stream_open(struct stream *stream, struct listener *listener,
+                const struct stream_events *events, size_t high_mark, size_t max);
+
+/*
+ * Queues bytes; they leave at the end of this turn. -ERR_TOO_LARGE when the queue's maximum would be
+ * passed (the stream is then closed), -ERR_CLIENT_GONE when it has ended.
+ */
+int stream_write(struct stream *stream, struct span data);
+/* True while more than the high mark is queued. */
+bool stream_is_full(const struct stream *stream);
+/* Bytes queued and not yet taken by the kernel. */
+size_t stream_queued(const struct stream *stream);
+
+/* Reading off and on again. Even while paused a reset or FIN of the peer is noticed. */
+void stream_pause(struct stream *stream);
+void stream_resume(struct stream *stream);
+
+/* Closes at once; what is queued is lost. on_closed follows, later. Idempotent. */
+void stream_close(struct stream *stream);
+/* Closes when the queue is sent. Reading stops. */
+void stream_close_when_sent(struct stream *stream);
