@@ -8,15 +8,18 @@
  *
  *   text      the bytes, kept by the caller as long as any slice of it is used
  *   value     struct json: type + raw bytes, for a string with its quotes
- *   pick      one pass over an object that finds several members and refuses a name given twice
  *   skim      structure only (strings, brackets): what a pass-through needs, near memchr speed
  *   validate  everything RFC 8259 asks: literals, numbers, escapes, UTF-8
+ *   find      one pass over an object that finds several members
+ *   pick      the same for what we answer for: a name given twice is refused
  *
  * Every function is safe on any bytes: what is not well formed ends an iteration or gives an error,
  * never a read outside the text. Nesting is bounded by JSON_DEPTH.
  *
- * To use it for a conversion: json_validate() the text once, then json_pick() what the dialect
- * knows, iterate arrays, decode strings into the request's arena, keep the rest as slices.
+ * To use it for a pass-through: json_pick_text() the body. For a conversion: json_validate() the
+ * text once, then json_pick() what the dialect knows, iterate arrays, keep strings and the rest as
+ * slices (a string's slice is already escaped for any other JSON text), decode only what is looked
+ * at.
  */
 #pragma once
 
@@ -64,8 +67,8 @@ int json_skim(struct span text, struct json *ret, struct err *reterr);
 
 /*
  * The same, fully checked: literals, number grammar, escapes (a lone surrogate escape is accepted,
- * as JavaScript's JSON.stringify writes them), control characters, UTF-8, depth. Duplicate names are
- * not looked for here (json_pick does).
+ * as JavaScript's JSON.stringify writes them), control characters, UTF-8, depth. Duplicate names
+ * are not looked for here (json_pick does).
  */
 int json_validate(struct span text, struct json *ret, struct err *reterr);
 
@@ -76,7 +79,20 @@ int json_validate(struct span text, struct json *ret, struct err *reterr);
  */
 int json_blank_comments(char *text, size_t len, struct err *reterr);
 
-/* ---- walking; containers must come from a skimmed or validated text ---- */
+/*
+ * json_skim() and json_pick() in one pass over the bytes: the members of the object that is the
+ * whole text. Errors are theirs.
+ */
+int json_pick_text(struct span text, const char *const *names, struct json *ret_root,
+                   struct json *out, struct err *reterr);
+
+/*
+ * ---- walking ----
+ *
+ * Scalars on the walked level are fully checked, containers on it for balance. A walk that meets
+ * something malformed ends there; json_pick() says so, the others are for texts already checked or
+ * for reading what can be read.
+ */
 
 struct json_iter {
     const char *at;
@@ -96,14 +112,44 @@ struct json json_get(struct json object, const char *name);
 struct json json_path(struct json value, ...) __attribute__((sentinel));
 
 /*
+ * A text taken for an object or array by its first and last byte, nothing checked; JSON_ABSENT for
+ * any other text. For reading what can be read of an answer that is passed on anyway.
+ */
+struct json json_peek(struct span text);
+
+/*
  * Finds several members of an object in one pass. names ends with NULL; out[i] is the value of
- * names[i] or JSON_ABSENT. A listed name that stands twice (also when spelled with escapes, or
- * differing only in the case of letters) is -ERR_INVALID_REQUEST: what we check must be what the
- * provider reads, and parsers differ on duplicates. Not an object: -ERR_INVALID_REQUEST.
+ * names[i] (the first one when given twice) or JSON_ABSENT. Anything but an object has no members.
+ */
+void json_find(struct json object, const char *const *names, struct json *out);
+/*
+ * The same for requests, with a check; at most 32 names. A listed name that stands twice (also when
+ * spelled with escapes, or differing only in the case of letters) is -ERR_INVALID_REQUEST: what we
+ * check must be what the provider reads, and parsers differ on duplicates. Not an object, or
+ * malformed on its own level: -ERR_INVALID_REQUEST (line and column count from the object's first
+ * byte).
  */
 int json_pick(struct json object, const char *const *names, struct json *out, struct err *reterr);
 
 /* ---- single values ---- */
+
+/*
+ * The characters of a string one after the other, escapes decoded, without memory. Invalid UTF-8
+ * and lone surrogate escapes come as U+FFFD.
+ *
+ *     struct json_reader reader = json_reader(string);
+ *     for (struct span character; json_read(&reader, &character);)
+ */
+struct json_reader {
+    const char *at;
+    const char *end;
+    char decoded[4];
+};
+
+/* Anything but a string has no characters. */
+struct json_reader json_reader(struct json string);
+/* The next character in UTF-8, 1 to 4 bytes, valid until the next call; false at the end. */
+bool json_read(struct json_reader *reader, struct span *ret_character);
 
 /* A string's text is exactly this (escapes decoded). */
 bool json_is(struct json string, const char *text);
@@ -113,10 +159,14 @@ bool json_is(struct json string, const char *text);
  * value is no string, -ERR_TOO_LARGE when the arena is full.
  */
 int json_text(struct json string, struct arena *arena, struct span *ret);
+/* A string, array or object with something in it. */
+bool json_is_filled(struct json value);
 /* The raw bytes between a string's quotes; empty for anything else. */
 struct span json_raw_text(struct json string);
-/* A whole number within the range of int64; false for anything else (1.0 and 1e3 count as whole). */
+/* A whole number within the range of int64; false for anything else (1.0 and 1e3 count as whole).
+ */
 bool json_int(struct json number, int64_t *ret);
+/* False for anything but a number, and for one of more than 127 characters. */
 bool json_double(struct json number, double *ret);
 static inline bool json_is_true(struct json value)
 {
@@ -136,3 +186,5 @@ static inline struct span json_span(struct json value)
 
 /* Appends a text as a JSON string with quotes; invalid UTF-8 becomes U+FFFD. As bytes_add(). */
 int json_add_string(struct bytes *out, struct span text);
+/* The same without the quotes, for a string that is put together from several pieces. */
+int json_add_escaped(struct bytes *out, struct span text);

@@ -62,10 +62,10 @@ struct splices {
 /* What the tap has seen of one answer so far. Zero-initialise. */
 struct tap {
     struct usage usage;
-    bool has_content;  /* productive: text, reasoning, tool output */
-    bool has_finish;   /* the model's turn was ended by the provider (finish_reason, stop_reason) */
-    bool has_end;      /* the dialect's last event came ([DONE], message_stop) */
-    int error_kind;    /* an error inside a 200: ERR_PROVIDER_..., else 0 */
+    bool has_content; /* productive: text, reasoning, tool output */
+    bool has_finish;  /* the model's turn was ended by the provider (finish_reason, stop_reason) */
+    bool has_end;     /* the dialect's last event came ([DONE], message_stop) */
+    int error_kind;   /* an error inside a 200: ERR_PROVIDER_..., else 0 */
     char error_text[256]; /* its message, cut */
     char stop[32];        /* the finish word as the provider spelled it */
 };
@@ -89,9 +89,9 @@ struct model_entry {
 };
 
 struct dialect {
-    const char *name;           /* "openai_chat": the row, the docs page, the fuzz target */
-    const char *type;           /* provider type in config.json: "openai" */
-    const char *standing_alias; /* name that means "the project's model" on this surface */
+    const char *name;                   /* "openai_chat": the row, the docs page, the fuzz target */
+    const char *type;                   /* provider type in config.json: "openai" */
+    const char *standing_alias;         /* name that means "the project's model" on this surface */
     const struct dialect_route *routes; /* ends with {NULL} */
 
     /* -- towards the provider -- */
@@ -139,10 +139,14 @@ struct dialect {
     int (*write_error)(const struct api_error *error, struct bytes *out);
     /* The event that ends a stream in failure, after its head went out. Never a clean ending. */
     int (*write_stream_error)(const struct api_error *error, struct bytes *out);
+    /* True when an error body already has this dialect's shape, so that it can be passed on. */
+    bool (*is_own_error)(struct span body);
     /* The models list in this dialect's shape. */
     int (*write_models)(const struct model_entry *models, size_t count, struct bytes *out);
     /* Bytes that keep a silent stream alive between events; NULL: the dialect bears none. */
     const char *keepalive;
+    /* The last event of a good stream, sent when a provider finished without it (tap.has_end). */
+    const char *stream_end;
     /* content-type of error and whole answers is application/json; of streams text/event-stream. */
 };
 
@@ -160,6 +164,12 @@ const struct dialect *dialect_by_name(struct span name);
  * PROVIDER_REDIRECT, 413 TOO_LARGE, other 4xx PROVIDER_REFUSED.
  */
 int dialect_kind_of_status(int status);
+
+/*
+ * Adds a splice in its place; one that is added later at the same offset comes behind. At most
+ * SPLICE_MAX, none overlapping: both are asserted.
+ */
+void splices_add(struct splices *splices, size_t offset, size_t len, struct span text);
 
 /* Applies splices to a body, appending the result to `out`. As bytes_add(). */
 int splices_apply(const struct splices *splices, struct span body, struct bytes *out);

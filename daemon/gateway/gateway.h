@@ -41,6 +41,8 @@ struct gateway {
     struct fetch_pool *fetch;
     const char *gen_file; /* bumped by gateway_announce() */
     const char *demo_socket; /* path of the internal socket of the demo provider */
+    const char *http_url;    /* "http://127.0.0.1:3000": the first TCP listener */
+    const char *unix_url;    /* "unix:/run/user/1000/aictl/http.sock" */
 
     size_t health_count;
     struct health health[GATEWAY_HEALTH_MAX];

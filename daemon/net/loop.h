@@ -23,6 +23,10 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 uv_loop_t *loop_uv(struct loop *loop);
 
+#define LOOP_SCRATCH 65536
+/* One buffer for all reads of the loop, LOOP_SCRATCH bytes: valid until the current callback ends. */
+char *loop_scratch(struct loop *loop);
+
 /* Monotonic time of this turn, in ms. */
 int64_t loop_now_ms(const struct loop *loop);
 /* Monotonic time right now, in microseconds. */

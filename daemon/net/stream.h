@@ -46,16 +46,18 @@ struct stream {
     uv_write_t write_request;
     struct dirty dirty;
     size_t high_mark;
-    bool is_unix, is_open, is_reading, is_writing, is_full, is_closing, close_when_sent, is_ended;
-    int64_t last_progress_ms; /* when bytes last left towards the peer, or the queue was empty */
+    uv_shutdown_t shutdown_request;
+    uint64_t written; /* bytes ever queued */
+    bool is_unix, is_reading, is_writing, is_full, is_closing, is_ended, was_shut_down;
+    enum { STREAM_STAYS, STREAM_SHUTS_WHEN_SENT, STREAM_CLOSES_WHEN_SENT } when_sent;
 };
 
 struct listener;
 
 struct listener_events {
     /*
-     * A connection waits and its peer is acceptable: accept it with stream_open(), or do nothing to
-     * have it closed.
+     * A connection waits and its peer is our own uid (peer.h): accept it with stream_open(), or do
+     * nothing to have it closed. Others are closed before anything of theirs is read.
      */
     void (*on_accept)(struct listener *listener, void *ctx);
 };
@@ -80,8 +82,8 @@ void listener_close(struct listener *listener);
 
 /*
  * Accepts the waiting connection into an embedded stream and starts reading. high_mark bounds the
- * queue for stream_is_full(); max is what the queue may ever hold. On failure the stream is
- * untouched (no on_closed follows).
+ * queue for stream_is_full(); max is what the queue may ever hold. A negative
+ * result means the connection is of no use: call stream_close(), on_closed follows as always.
  */
 int stream_open(struct stream *stream, struct listener *listener,
                 const struct stream_events *events, size_t high_mark, size_t max);
@@ -96,7 +98,10 @@ bool stream_is_full(const struct stream *stream);
 /* Bytes queued and not yet taken by the kernel. */
 size_t stream_queued(const struct stream *stream);
 
-/* Reading off and on again. Even while paused a reset or FIN of the peer is noticed. */
+/* Bytes that have left towards the kernel so far: what does not grow is a stalled peer. */
+uint64_t stream_sent(const struct stream *stream);
+
+/* Reading off and on again. While it is off, the peer's leaving is not noticed. */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
 
@@ -104,3 +109,8 @@ void stream_resume(struct stream *stream);
 void stream_close(struct stream *stream);
 /* Closes when the queue is sent. Reading stops. */
 void stream_close_when_sent(struct stream *stream);
+/*
+ * Sends FIN when the queue is sent; reading goes on, so that a peer still sending can read our answer
+ * before the connection goes (closing with unread data would reset it).
+ */
+void stream_shutdown_when_sent(struct stream *stream);

@@ -1,0 +1,63 @@
+/*
+ * An attempt: one try of one request at one provider with one key.
+ *
+ *   plan     what is tried: provider, model, the client's request
+ *   output   bytes for the client, whole events only, so that an error can be put between them
+ *   content  the first productive event: from then on there is no second attempt
+ *   result   how it ended; exactly one, unless the attempt was cancelled by its owner
+ *
+ * The attempt opens and closes its ledger record, borrows the key from the vault right before the
+ * transfer starts, edits the body as the dialect permits, and reads usage with the dialect's tap.
+ */
+#pragma once
+
+#include "gateway/gateway.h"
+#include "net/http_parser.h"
+
+struct attempt;
+
+struct attempt_plan {
+    struct config *config; /* a reference is kept */
+    const struct provider *provider;
+    const struct dialect *dialect;   /* spoken with the provider (a demo provider speaks every one) */
+    struct span model;               /* to be sent */
+    const struct request_view *view; /* borrowed for the attempt's life */
+    const struct http_request *client; /* whose headers may be passed on; NULL: none */
+    struct attempt_record record;   /* exchange, requested, surface, project, client filled in */
+};
+
+struct attempt_result {
+    enum end_reason end;
+    struct err err; /* kind 0 when end is END_DONE */
+    int status;     /* the provider's; 0 when none came */
+    bool is_stream; /* it answered with a stream: its bytes came as output */
+    /* A whole answer (not a stream), or the body of an error answer; else empty. Borrowed. */
+    struct span body;
+    /* The provider's error, when it sent one. */
+    struct api_error error;
+    const struct tap *tap;
+    const char *const *headers; /* the answer's, fit for the client; ends with NULL */
+};
+
+struct attempt_events {
+    /*
+     * Bytes of a stream for the client. has_content: a productive event is among these or came
+     * before. May pause the attempt, not cancel it.
+     */
+    void (*on_output)(void *ctx, struct span bytes, bool has_content);
+    /* The end. The attempt is freed when this returns. */
+    void (*on_end)(void *ctx, const struct attempt_result *result);
+};
+
+/*
+ * Starts. Never calls back before it returns. NULL with an error when nothing was sent: no key, the
+ * key not bound to the provider's origin, vault locked, URL or headers unfit; that too is recorded.
+ */
+struct attempt *attempt_start(struct gateway *gateway, const struct attempt_plan *plan,
+                              const struct attempt_events *events, void *ctx, struct err *reterr);
+/* Ends it with a reason of the owner's (END_CLIENT_GONE, END_SHUTDOWN); no further callback. */
+void attempt_cancel(struct attempt *attempt, enum end_reason end);
+void attempt_pause(struct attempt *attempt);
+void attempt_resume(struct attempt *attempt);
+/* The answer's headers, once output came; see attempt_result. */
+const char *const *attempt_headers(const struct attempt *attempt);

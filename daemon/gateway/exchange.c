@@ -1,0 +1,568 @@
+/* See exchange.h. Functions stand in the order in which they happen. */
+#include "gateway/exchange.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "gateway/attempt.h"
+#include "gateway/choice.h"
+#include "gateway/endpoint.h"
+#include "gateway/guard.h"
+#include "gateway/models.h"
+#include "gateway/refusal.h"
+#include "gateway/scrub.h"
+#include "policy/retry.h"
+
+#define ARENA_MAX   (256 * 1024)
+#define ANSWER_HEAD 56 /* header lines of an answer */
+
+enum state { READING, CHOOSING, TRYING, ANSWERING, OVER, STATES };
+
+struct exchange {
+    uint64_t id;
+    enum state state;
+    struct gateway *gateway;
+    struct http_call *call; /* NULL once it is answered or gone */
+    const struct dialect *surface;
+    enum endpoint_kind endpoint;
+    struct config *config;
+    struct arena arena;
+    const char *token_dir; /* NULL: the global token, or none */
+    const char *override;
+    int64_t body_reserved; /* of gateway->bodies_held */
+    struct bytes body;
+    struct request_view view;
+    struct walk_request *walk_request;
+    struct candidates candidates;
+    size_t candidate;
+    unsigned retries;
+    struct attempt *attempt;
+    struct bytes held; /* output that waits for the first content */
+    struct timer timer; /* TRYING: a retry's pause or the silence; ANSWERING: keep-alive */
+    struct attempt_record record; /* what every attempt's record starts with */
+    int64_t started_us;
+};
+
+static void exchange_start(struct exchange *exchange);
+static void on_walk(void *ctx, struct walk *walk, const struct err *err);
+static void choose_model(struct exchange *exchange, const struct walk *walk);
+static void try_candidate(struct exchange *exchange);
+static void on_output(void *ctx, struct span bytes, bool has_content);
+static void on_attempt_end(void *ctx, const struct attempt_result *result);
+static void on_timer(struct timer *timer);
+static void close_exchange(struct exchange *exchange, const char *outcome);
+
+static const struct attempt_events attempt_events = {on_output, on_attempt_end};
+
+static void enter(struct exchange *exchange, enum state state)
+{
+    static const bool legal[STATES][STATES] = {
+        [READING] = {[CHOOSING] = true, [OVER] = true},
+        [CHOOSING] = {[TRYING] = true, [OVER] = true},
+        [TRYING] = {[ANSWERING] = true, [OVER] = true},
+        [ANSWERING] = {[OVER] = true},
+    };
+    assert(legal[exchange->state][state]);
+    exchange->state = state;
+}
+
+/* ---- the head: guard, endpoint, token ---- */
+
+static void answer_open(struct http_call *call, enum endpoint_kind kind)
+{
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    http_answer(call, 200, headers, kind == ENDPOINT_HEALTH ? SPAN("{\"status\":\"ok\"}") : SPAN(""));
+}
+
+static int check_route(const struct endpoint *endpoint, const struct http_request *request,
+                       struct err *reterr)
+{
+    if (endpoint->kind == ENDPOINT_NONE)
+        return err_set(reterr, ERR_NOT_FOUND, "%s %s", log_quote(request->method, 16),
+                       log_quote(request->path, 100));
+    if (endpoint->kind == ENDPOINT_WRONG_METHOD)
+        return err_set(reterr, ERR_METHOD_NOT_ALLOWED, "%s %s", log_quote(request->method, 16),
+                       log_quote(request->path, 100));
+    return 0;
+}
+
+/* Whose request it is. On our own Unix socket the peer's uid is credential enough. */
+static int check_token(struct gateway *gateway, struct http_call *call, bool is_open,
+                       const struct token_info **ret, struct err *reterr)
+{
+    *ret = NULL;
+    if (is_open)
+        return 0;
+    int r = guard_token(http_call_request(call), gateway->tokens, gateway->vault,
+                        loop_wall_ms() / 1000, ret, reterr);
+    return r == -ERR_UNAUTHORIZED && http_call_is_unix(call) ? 0 : r;
+}
+
+/* Room for the body, before it is read. A chunked one is counted when it is complete. */
+static int reserve_body(struct gateway *gateway, const struct http_request *request,
+                        struct err *reterr)
+{
+    int64_t announced = request->content_length > 0 ? request->content_length : 0;
+    if (gateway->bodies_held + announced > gateway->config->options.bodiesMax)
+        return err_set(reterr, ERR_BUSY, "request bodies take up bodiesMax (%lld bytes)",
+                       (long long)gateway->config->options.bodiesMax);
+    return 0;
+}
+
+static int check_head(struct gateway *gateway, struct http_call *call,
+                      const struct endpoint *endpoint, const struct token_info **ret_token,
+                      struct err *reterr)
+{
+    const struct http_request *request = http_call_request(call);
+    int r = guard_head(request, http_call_port(call), reterr);
+    if (r == 0)
+        r = check_token(gateway, call, endpoint->is_open, ret_token, reterr);
+    if (r == 0)
+        r = check_route(endpoint, request, reterr);
+    if (r == 0 && gateway->is_draining)
+        r = err_set(reterr, ERR_SHUTTING_DOWN, "new requests are not taken");
+    if (r == 0)
+        r = reserve_body(gateway, request, reterr);
+    return r;
+}
+
+static void note_client(struct attempt_record *record, const struct http_request *request)
+{
+    struct span rest, agent = http_request_header(request, "user-agent");
+    agent = span_cut(agent, ' ', &rest);
+    (void)snprintf(record->client, sizeof(record->client), SPAN_FMT, SPAN_ARG(agent)); /* for display */
+}
+
+static struct exchange *exchange_new(struct gateway *gateway, struct http_call *call,
+                                     const struct endpoint *endpoint,
+                                     const struct token_info *token)
+{
+    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    if (!exchange)
+        abort();
+    const struct http_request *request = http_call_request(call);
+    exchange->id = ++gateway->next_exchange;
+    exchange->gateway = gateway;
+    exchange->call = call;
+    exchange->surface = endpoint->surface;
+    exchange->endpoint = endpoint->kind;
+    exchange->config = config_ref(gateway->config);
+    exchange->held.max = (size_t)exchange->config->options.streamBuffer + LOOP_SCRATCH;
+    exchange->body_reserved = request->content_length > 0 ? request->content_length : 0;
+    exchange->started_us = loop_clock_us();
+    arena_init(&exchange->arena, ARENA_MAX);
+    if (token && token->dir)
+        exchange->token_dir = arena_copy(&exchange->arena, span_of(token->dir));
+    if (token && token->override)
+        exchange->override = arena_copy(&exchange->arena, span_of(token->override));
+    exchange->record.exchange = exchange->id;
+    note_client(&exchange->record, request);
+    (void)snprintf(exchange->record.surface, LEDGER_NAME, "%s", endpoint->surface->name);
+    timer_open(&exchange->timer, gateway->loop, on_timer);
+    gateway->bodies_held += exchange->body_reserved;
+    gateway->exchanges_total++;
+    gateway->exchanges_active++;
+    return exchange;
+}
+
+static int on_head(void *ctx, struct http_call *call)
+{
+    struct gateway *gateway = ctx;
+    struct endpoint endpoint = endpoint_of(http_call_request(call));
+    const struct token_info *token = NULL;
+    struct err err = {0};
+    int r = check_head(gateway, call, &endpoint, &token, &err);
+    if (r < 0) {
+        refuse_call(call, endpoint.surface, &err, NULL);
+        return r;
+    }
+    if (endpoint.is_open) {
+        answer_open(call, endpoint.kind);
+        return -1;
+    }
+    http_set_user(call, exchange_new(gateway, call, &endpoint, token));
+    return 0;
+}
+
+/* ---- the request is complete: project and model ---- */
+
+static void refuse(struct exchange *exchange, const struct err *err)
+{
+    const struct provider *provider =
+        exchange->candidates.count ? exchange->candidates.list[exchange->candidate].provider : NULL;
+    struct http_call *call = exchange->call;
+    exchange->gateway->exchanges_failed++;
+    exchange->call = NULL;
+    refuse_call(call, exchange->surface, err, provider ? provider->name : NULL);
+    close_exchange(exchange, err->detail);
+}
+
+static void on_request(void *ctx, struct http_call *call)
+{
+    struct exchange *exchange = http_user(call);
+    struct http_request *request = http_call_request_mutable(call);
+    struct gateway *gateway = ctx;
+    struct err err = {0};
+    exchange->body = request->body;
+    request->body = (struct bytes){.max = exchange->body.max};
+    gateway->bodies_held += (int64_t)exchange->body.len - exchange->body_reserved;
+    exchange->body_reserved = (int64_t)exchange->body.len;
+    if (gateway->bodies_held > exchange->config->options.bodiesMax) {
+        err_set(&err, ERR_BUSY, "request bodies take up bodiesMax");
+        refuse(exchange, &err);
+        return;
+    }
+    exchange_start(exchange);
+}
+
+static void answer_models(struct exchange *exchange)
+{
+    struct bytes body = {.max = (size_t)exchange->config->options.answerMax};
+    struct http_call *call = exchange->call;
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    struct err err = {0};
+    if (models_write(exchange->config, exchange->surface, &exchange->arena, &body) < 0) {
+        err_set(&err, ERR_INTERNAL, "the list of models does not fit");
+        bytes_release(&body);
+        refuse(exchange, &err);
+        return;
+    }
+    exchange->call = NULL;
+    http_answer(call, 200, headers, bytes_span(&body));
+    bytes_release(&body);
+    close_exchange(exchange, NULL);
+}
+
+/* The directory of the request: the token's, else that of the process on our Unix socket. */
+static const char *request_dir(struct exchange *exchange)
+{
+    char cwd[4096];
+    if (exchange->token_dir || !http_call_is_unix(exchange->call))
+        return exchange->token_dir;
+    if (!peer_cwd(http_call_peer(exchange->call)->pid, cwd, sizeof(cwd)))
+        return NULL;
+    return arena_copy(&exchange->arena, span_of(cwd));
+}
+
+static void exchange_start(struct exchange *exchange)
+{
+    struct err err = {0};
+    enter(exchange, CHOOSING);
+    if (exchange->endpoint == ENDPOINT_MODELS) {
+        answer_models(exchange);
+        return;
+    }
+    if (exchange->surface->read_request(bytes_span(&exchange->body), &exchange->arena, &exchange->view, &err) < 0) {
+        refuse(exchange, &err);
+        return;
+    }
+    (void)snprintf(exchange->record.requested, LEDGER_NAME, SPAN_FMT,
+                   SPAN_ARG(exchange->view.model_text)); /* for display */
+    const char *dir = request_dir(exchange);
+    if (dir)
+        exchange->walk_request = project_cache_get(exchange->gateway->project_cache, dir, on_walk, exchange);
+    else
+        choose_model(exchange, NULL);
+}
+
+static void on_walk(void *ctx, struct walk *walk, const struct err *err)
+{
+    struct exchange *exchange = ctx;
+    exchange->walk_request = NULL;
+    if (err)
+        refuse(exchange, err);
+    else
+        choose_model(exchange, walk);
+}
+
+static void choose_model(struct exchange *exchange, const struct walk *walk)
+{
+    struct err err = {0};
+    if (choose(exchange->gateway, exchange->config, exchange->surface, exchange->view.model_text, walk,
+               exchange->override, &exchange->arena, &exchange->candidates, &err) < 0) {
+        refuse(exchange, &err);
+        return;
+    }
+    (void)snprintf(exchange->record.project, LEDGER_NAME, "%s", exchange->candidates.project);
+    enter(exchange, TRYING);
+    try_candidate(exchange);
+}
+
+/* ---- attempts ---- */
+
+static void fail(struct exchange *exchange, const struct err *err, const struct attempt_result *result);
+
+/* A stream's head goes out after so much silence, counted from the request's start. */
+static void arm_silence(struct exchange *exchange)
+{
+    int64_t waited = (loop_clock_us() - exchange->started_us) / 1000;
+    if (exchange->view.stream && exchange->surface->keepalive)
+        timer_start(&exchange->timer, exchange->config->options.silenceCommitMs - waited);
+}
+
+static void try_candidate(struct exchange *exchange)
+{
+    const struct candidate *candidate = &exchange->candidates.list[exchange->candidate];
+    struct err err = {0};
+    struct attempt_plan plan = {
+        .config = exchange->config,
+        .provider = candidate->provider,
+        .dialect = exchange->surface,
+        .model = span_of(candidate->model),
+        .view = &exchange->view,
+        .client = http_call_request(exchange->call),
+        .record = exchange->record,
+    };
+    bytes_clear(&exchange->held);
+    arm_silence(exchange);
+    exchange->attempt = attempt_start(exchange->gateway, &plan, &attempt_events, exchange, &err);
+    if (!exchange->attempt)
+        fail(exchange, &err, NULL);
+}
+
+/* Answer headers: the provider's that may be passed on, and our own. */
+static void start_answer(struct exchange *exchange, int status, const char *const *provider_headers,
+                         const char *extra, int64_t length)
+{
+    const struct candidate *candidate = &exchange->candidates.list[exchange->candidate];
+    const char *headers[ANSWER_HEAD + 1];
+    size_t count = 0;
+    while (provider_headers && *provider_headers && count < ANSWER_HEAD - 4)
+        headers[count++] = *provider_headers++;
+    if (extra)
+        headers[count++] = extra;
+    const char *id = arena_printf(&exchange->arena, "x-aictl-request-id: %llu", (unsigned long long)exchange->id);
+    const char *model = arena_printf(&exchange->arena, "x-aictl-model: %s/%s", candidate->provider->name, candidate->model);
+    if (id)
+        headers[count++] = id;
+    if (model)
+        headers[count++] = model;
+    headers[count] = NULL;
+    enter(exchange, ANSWERING);
+    http_start(exchange->call, status, headers, length);
+}
+
+/* ---- output: held until content, then passed on as it comes ---- */
+
+static void arm_keepalive(struct exchange *exchange)
+{
+    if (exchange->surface->keepalive)
+        timer_start(&exchange->timer, exchange->config->options.keepAliveEveryMs);
+}
+
+/* From here on the client sees a stream: no other attempt, and errors are events. */
+static void commit_head(struct exchange *exchange)
+{
+    static const char *const waiting[] = {"content-type: text/event-stream", NULL};
+    const char *const *headers = attempt_headers(exchange->attempt);
+    start_answer(exchange, 200, headers[0] ? headers : waiting, "cache-control: no-cache", -1);
+    http_write(exchange->call, bytes_span(&exchange->held));
+    bytes_release(&exchange->held);
+    arm_keepalive(exchange);
+}
+
+static void on_output(void *ctx, struct span bytes, bool has_content)
+{
+    struct exchange *exchange = ctx;
+    if (exchange->state == TRYING) {
+        bool fits = exchange->held.len + bytes.len <= (size_t)exchange->config->options.streamBuffer;
+        if (!has_content && fits && bytes_add_span(&exchange->held, bytes) == 0)
+            return;
+        commit_head(exchange);
+    }
+    http_write(exchange->call, bytes);
+    arm_keepalive(exchange);
+    if (http_is_full(exchange->call))
+        attempt_pause(exchange->attempt);
+}
+
+static void on_drain(void *ctx, struct http_call *call)
+{
+    struct exchange *exchange = http_user(call);
+    (void)ctx;
+    if (exchange->attempt)
+        attempt_resume(exchange->attempt);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct exchange *exchange = (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
+    if (!exchange->attempt) {
+        try_candidate(exchange); /* the pause is over */
+        return;
+    }
+    if (exchange->state == TRYING)
+        commit_head(exchange);
+    if (!http_is_full(exchange->call))
+        http_write(exchange->call, span_of(exchange->surface->keepalive));
+    arm_keepalive(exchange);
+}
+
+/* ---- the end of an attempt ---- */
+
+static void finish(struct exchange *exchange, const char *outcome)
+{
+    struct http_call *call = exchange->call;
+    exchange->call = NULL;
+    http_finish(call);
+    close_exchange(exchange, outcome);
+}
+
+static void finish_stream(struct exchange *exchange, const struct attempt_result *result)
+{
+    if (exchange->state == TRYING) {
+        start_answer(exchange, 200, result->headers, "cache-control: no-cache", -1);
+        http_write(exchange->call, bytes_span(&exchange->held));
+    }
+    if (!result->tap->has_end)
+        http_write(exchange->call, span_of(exchange->surface->stream_end));
+    finish(exchange, NULL);
+}
+
+static void finish_whole(struct exchange *exchange, int status, struct span body,
+                         const struct attempt_result *result, const char *extra, const char *outcome)
+{
+    start_answer(exchange, status, result->headers, extra, (int64_t)body.len);
+    http_write(exchange->call, body);
+    finish(exchange, outcome);
+}
+
+/* After the head: the dialect's own error event, and no clean ending. */
+static void finish_broken(struct exchange *exchange, const struct err *err)
+{
+    CLEANUP(bytes_release) struct bytes message = {0};
+    CLEANUP(bytes_release) struct bytes event = {.max = 16384};
+    const char *name = exchange->candidates.list[exchange->candidate].provider->name;
+    struct api_error error = refusal_error(err, name, &message);
+    exchange->gateway->exchanges_failed++;
+    (void)exchange->surface->write_stream_error(&error, &event); /* bounded by the message */
+    http_write(exchange->call, bytes_span(&event));
+    finish(exchange, err->detail);
+}
+
+/*
+ * The provider's own error answer: status and words kept, in the caller's shape. A refused key is not
+ * the client's: it gets our words with the step that mends it.
+ */
+static void pass_error(struct exchange *exchange, const struct attempt_result *result)
+{
+    CLEANUP(bytes_release) struct bytes body = {.max = 4 * 1024 * 1024};
+    struct api_error error = result->error;
+    int r;
+    if (exchange->surface->is_own_error(result->body)) {
+        r = scrub_body(result->body, &body);
+    } else {
+        CLEANUP(bytes_release) struct bytes message = {.max = 1024 * 1024};
+        (void)scrub_body(error.message, &message); /* what does not fit is cut */
+        error.message = bytes_span(&message);
+        r = exchange->surface->write_error(&error, &body);
+    }
+    if (r < 0) {
+        refuse(exchange, &result->err);
+        return;
+    }
+    exchange->gateway->exchanges_failed++;
+    finish_whole(exchange, result->status, bytes_span(&body), result,
+                 error_row(error.kind)->retryable ? NULL : "x-should-retry: false", result->err.detail);
+}
+
+/* Nothing was seen by the client: another attempt, or the error as an answer. */
+static void fail(struct exchange *exchange, const struct err *err, const struct attempt_result *result)
+{
+    bool has_next = exchange->candidate + 1 < exchange->candidates.count;
+    enum retry_step step = retry_decide(err->kind, exchange->retries,
+                                        exchange->config->options.maxRetries, has_next);
+    uint32_t random;
+    if (result && result->error.kind && err->kind != ERR_PROVIDER_AUTH) {
+        pass_error(exchange, result);
+        return;
+    }
+    if (step == RETRY_NO || exchange->gateway->is_draining) {
+        refuse(exchange, err);
+        return;
+    }
+    exchange->retries++;
+    if (step == RETRY_NEXT) {
+        exchange->candidate++;
+        try_candidate(exchange);
+        return;
+    }
+    loop_random(&random, sizeof(random));
+    timer_start(&exchange->timer, retry_pause_ms(exchange->retries - 1, random));
+}
+
+static void on_attempt_end(void *ctx, const struct attempt_result *result)
+{
+    struct exchange *exchange = ctx;
+    exchange->attempt = NULL;
+    timer_stop(&exchange->timer);
+    if (result->end != END_DONE && exchange->state == ANSWERING)
+        finish_broken(exchange, &result->err);
+    else if (result->end != END_DONE)
+        fail(exchange, &result->err, result);
+    else if (result->is_stream)
+        finish_stream(exchange, result);
+    else
+        finish_whole(exchange, 200, result->body, result, NULL, NULL);
+}
+
+/* ---- over ---- */
+
+static void on_gone(void *ctx, struct http_call *call)
+{
+    struct exchange *exchange = http_user(call);
+    (void)ctx;
+    exchange->call = NULL;
+    if (exchange->attempt)
+        attempt_cancel(TAKE(exchange->attempt), END_CLIENT_GONE);
+    close_exchange(exchange, "the client left");
+}
+
+static void on_closed(struct timer *timer)
+{
+    struct exchange *exchange = (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
+    free(exchange);
+}
+
+static void log_end(const struct exchange *exchange, const char *outcome)
+{
+    if (!exchange->config->options.enableLogging)
+        return;
+    const struct candidate *candidate = &exchange->candidates.list[exchange->candidate];
+    bool is_chosen = exchange->candidates.count > 0;
+    log_info("request", exchange->id, "%s %s -> %s%s%s in %lld ms: %s", exchange->surface->name,
+             log_quote(span_of(exchange->record.requested), LEDGER_NAME),
+             is_chosen ? candidate->provider->name : "-", is_chosen ? "/" : "",
+             is_chosen ? candidate->model : "", (long long)((loop_clock_us() - exchange->started_us) / 1000),
+             outcome ? scrub_text(outcome) : "ok");
+}
+
+/* The one way out. outcome NULL: it went well. */
+static void close_exchange(struct exchange *exchange, const char *outcome)
+{
+    struct gateway *gateway = exchange->gateway;
+    enter(exchange, OVER);
+    log_end(exchange, outcome);
+    if (exchange->walk_request)
+        project_cache_cancel(exchange->walk_request);
+    gateway->bodies_held -= exchange->body_reserved;
+    gateway->exchanges_active--;
+    bytes_release(&exchange->body);
+    bytes_release(&exchange->held);
+    arena_release(&exchange->arena);
+    config_unref(exchange->config);
+    timer_close(&exchange->timer, on_closed);
+    if (gateway->is_draining && gateway->exchanges_active == 0 && gateway->on_idle)
+        gateway->on_idle(gateway);
+}
+
+const struct http_handler exchange_http_handler = {
+    .on_head = on_head,
+    .on_request = on_request,
+    .on_gone = on_gone,
+    .on_drain = on_drain,
+    .write_refusal = refusal_write,
+};

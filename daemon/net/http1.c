@@ -1,0 +1,573 @@
+/*
+ * See http1.h. States of a connection, and what moves it on:
+ *
+ *        .------------------ answer finished, keep-alive -----------------.
+ *        v                                                                 |
+ *      IDLE --byte--> HEAD --head ok--> BODY --complete--> CALL -----------'
+ *        |              |                 |                  |
+ *        |              '--- refused: an answer is sent ---> LINGER --FIN or 2 s--> closed
+ *        '--- idle time, drain ------------------------------------------------> closed
+ *
+ * In LINGER our side is shut down and what still comes is thrown away: closing with unread bytes would
+ * reset the connection and the client might never read why.
+ */
+#include "net/http1.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LINGER_MS    2000
+#define PIPELINE_MAX 65536 /* bytes of further requests held while one is answered */
+#define INPUT_MAX    (PIPELINE_MAX + LOOP_SCRATCH)
+
+enum state { IDLE, HEAD, BODY, CALL, LINGER, STATES };
+
+struct http_call {
+    struct http_request request;
+    struct http_parser parser;
+    void *user;
+    bool is_told;     /* on_head returned 0: the handler knows the call */
+    bool is_started;  /* http_start() was called */
+    bool is_chunked;
+    bool is_bodiless; /* HEAD: the body is not sent */
+    bool close_after;
+};
+
+struct connection {
+    struct stream stream;
+    struct timer timer;
+    struct later next; /* goes on with pipelined input */
+    struct http_server *server;
+    struct connection *prev, *following;
+    enum state state;
+    struct bytes input;
+    struct http_call call;
+    struct http_limits limits;
+    int port;
+    int open_handles;
+    uint64_t sent_at_check; /* stream_sent() when the stall timer was set */
+};
+
+struct http_server {
+    struct loop *loop;
+    struct http_limits limits;
+    const struct http_handler *handler;
+    void *ctx;
+    struct connection *connections;
+    unsigned count;
+    bool is_draining, is_freed;
+    time_t date_s; /* second that `date` was made for */
+    char date[48];
+};
+
+static void go_on(struct later *later);
+static void take_input(struct connection *connection);
+
+static struct connection *of_stream(struct stream *stream)
+{
+    return (struct connection *)((char *)stream - offsetof(struct connection, stream));
+}
+
+static struct connection *of_call(const struct http_call *call)
+{
+    return (struct connection *)((const char *)call - offsetof(struct connection, call));
+}
+
+/* ---- states ---- */
+
+static void enter(struct connection *connection, enum state state)
+{
+    static const bool legal[STATES][STATES] = {
+        [IDLE] = {[HEAD] = true, [LINGER] = true},
+        [HEAD] = {[BODY] = true, [CALL] = true, [LINGER] = true},
+        [BODY] = {[CALL] = true, [LINGER] = true},
+        [CALL] = {[IDLE] = true, [LINGER] = true},
+    };
+    assert(legal[connection->state][state]);
+    connection->state = state;
+}
+
+/* The client left or broke the rules: the handler hears of it once. */
+static void tell_gone(struct connection *connection)
+{
+    struct http_call *call = &connection->call;
+    if (!call->is_told)
+        return;
+    call->is_told = false;
+    connection->server->handler->on_gone(connection->server->ctx, call);
+}
+
+static void close_connection(struct connection *connection)
+{
+    later_cancel(&connection->next);
+    tell_gone(connection);
+    timer_stop(&connection->timer);
+    stream_close(&connection->stream);
+}
+
+/* ---- answering ---- */
+
+static const char *reason(int status)
+{
+    switch (status) {
+#define XX(number, name, text)                                                                     \
+    case number:                                                                                   \
+        return #text;
+        HTTP_STATUS_MAP(XX)
+#undef XX
+    default:
+        return "Status";
+    }
+}
+
+static const char *date_of(struct http_server *server)
+{
+    time_t now = (time_t)(loop_wall_ms() / 1000);
+    if (now != server->date_s) {
+        struct tm utc;
+        gmtime_r(&now, &utc);
+        strftime(server->date, sizeof(server->date), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+        server->date_s = now;
+    }
+    return server->date;
+}
+
+static bool is_sendable(const char *header)
+{
+    return !strpbrk(header, "\r\n");
+}
+
+static void write_head(struct connection *connection, int status, http_headers headers,
+                       int64_t length)
+{
+    struct http_call *call = &connection->call;
+    struct bytes head = {.max = 65536};
+    int r = bytes_addf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\n", status,
+                       reason(status), date_of(connection->server));
+    for (; headers && *headers; headers++)
+        if (is_sendable(*headers))
+            r |= bytes_addf(&head, "%s\r\n", *headers);
+    if (length >= 0)
+        r |= bytes_addf(&head, "Content-Length: %lld\r\n", (long long)length);
+    else if (call->is_chunked)
+        r |= bytes_addf(&head, "Transfer-Encoding: chunked\r\n");
+    r |= bytes_addf(&head, "%s\r\n", call->close_after ? "Connection: close\r\n" : "");
+    if (r == 0)
+        (void)stream_write(&connection->stream, bytes_span(&head)); /* a gone client is told of by on_end */
+    bytes_release(&head);
+}
+
+void http_start(struct http_call *call, int status, http_headers headers, int64_t length)
+{
+    struct connection *connection = of_call(call);
+    assert(!call->is_started);
+    call->is_started = true;
+    call->is_bodiless = span_equal(call->request.method, SPAN("HEAD"));
+    call->is_chunked = length < 0 && call->request.minor >= 1;
+    if (length < 0 && !call->is_chunked)
+        call->close_after = true;
+    if (!call->request.keep_alive || connection->server->is_draining)
+        call->close_after = true;
+    write_head(connection, status, headers, length);
+}
+
+void http_write(struct http_call *call, struct span data)
+{
+    struct stream *stream = &of_call(call)->stream;
+    char size[24];
+    if (call->is_bodiless || data.len == 0)
+        return;
+    if (!call->is_chunked) {
+        (void)stream_write(stream, data); /* a gone client is told of by on_end */
+        return;
+    }
+    int n = snprintf(size, sizeof(size), "%zx\r\n", data.len);
+    if (stream_write(stream, (struct span){size, (size_t)n}) == 0 && stream_write(stream, data) == 0)
+        (void)stream_write(stream, SPAN("\r\n")); /* as above */
+}
+
+bool http_is_full(const struct http_call *call)
+{
+    return stream_is_full(&of_call(call)->stream);
+}
+
+static void linger(struct connection *connection)
+{
+    enter(connection, LINGER);
+    stream_shutdown_when_sent(&connection->stream);
+    stream_resume(&connection->stream);
+    timer_start(&connection->timer, LINGER_MS);
+}
+
+void http_finish(struct http_call *call)
+{
+    struct connection *connection = of_call(call);
+    assert(call->is_started);
+    call->is_told = false;
+    if (call->is_chunked && !call->is_bodiless)
+        (void)stream_write(&connection->stream, SPAN("0\r\n\r\n")); /* as in http_write */
+    bool has_unread = connection->state == HEAD || connection->state == BODY;
+    if (has_unread || call->close_after) {
+        linger(connection);
+        return;
+    }
+    enter(connection, IDLE);
+    http_request_reset(&call->request);
+    timer_start(&connection->timer, connection->limits.idle_ms);
+    stream_resume(&connection->stream);
+    if (connection->input.len)
+        loop_later(connection->server->loop, &connection->next, go_on);
+}
+
+void http_abort(struct http_call *call)
+{
+    call->is_told = false;
+    close_connection(of_call(call));
+}
+
+void http_close_after(struct http_call *call)
+{
+    call->close_after = true;
+}
+
+void http_answer(struct http_call *call, int status, http_headers headers, struct span body)
+{
+    http_start(call, status, headers, (int64_t)body.len);
+    http_write(call, body);
+    http_finish(call);
+}
+
+/* An answer to a request that never became a call of the handler's, or has just stopped being one. */
+static void refuse(struct connection *connection, const struct err *err)
+{
+    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    struct http_server *server = connection->server;
+    struct http_call *call = &connection->call;
+    struct bytes body = {.max = 8192};
+    if (call->is_told)
+        tell_gone(connection);
+    server->handler->write_refusal(server->ctx, call->request.path, err, &body);
+    call->close_after = true;
+    if (connection->state == IDLE)
+        enter(connection, HEAD);
+    http_answer(call, error_row(err->kind)->http_status, headers, bytes_span(&body));
+    bytes_release(&body);
+}
+
+/* ---- reading ---- */
+
+static void hand_over(struct connection *connection)
+{
+    connection->sent_at_check = stream_sent(&connection->stream);
+    timer_start(&connection->timer, connection->limits.write_stall_ms);
+    connection->server->handler->on_request(connection->server->ctx, &connection->call);
+}
+
+static void take_body(struct connection *connection)
+{
+    size_t used;
+    bool done;
+    struct err err = {0};
+    int r = http_parser_body(&connection->call.parser, bytes_span(&connection->input), &used, &done, &err);
+    if (r < 0) {
+        refuse(connection, &err);
+        return;
+    }
+    bytes_drop_front(&connection->input, used);
+    if (!done) {
+        timer_start(&connection->timer, connection->limits.body_idle_ms);
+        return;
+    }
+    enter(connection, CALL);
+    hand_over(connection);
+}
+
+static int parse_head(struct connection *connection, struct err *err)
+{
+    struct http_call *call = &connection->call;
+    ssize_t len = http_head_length(bytes_span(&connection->input), err);
+    if (len <= 0)
+        return len < 0 ? (int)len : 0;
+    call->user = NULL;
+    call->is_started = call->is_chunked = call->is_bodiless = call->close_after = false;
+    call->request.body.max = connection->limits.body_max;
+    http_parser_init(&call->parser, &call->request);
+    int r = http_parser_head(&call->parser, (struct span){connection->input.data, (size_t)len}, err);
+    bytes_drop_front(&connection->input, (size_t)len);
+    return r < 0 ? r : 1;
+}
+
+static void take_head(struct connection *connection)
+{
+    struct http_server *server = connection->server;
+    struct http_call *call = &connection->call;
+    struct err err = {0};
+    int r = parse_head(connection, &err);
+    if (r < 0)
+        refuse(connection, &err);
+    if (r <= 0)
+        return;
+    bool has_body = call->request.has_body;
+    if (!has_body)
+        enter(connection, CALL);
+    if (server->handler->on_head(server->ctx, call) < 0)
+        return;
+    call->is_told = true;
+    if (!has_body) {
+        hand_over(connection);
+        return;
+    }
+    if (call->request.expects_continue && connection->input.len == 0)
+        (void)stream_write(&connection->stream, SPAN("HTTP/1.1 100 Continue\r\n\r\n")); /* as in http_write */
+    enter(connection, BODY);
+    timer_start(&connection->timer, connection->limits.body_idle_ms);
+    if (connection->input.len)
+        take_body(connection);
+}
+
+/* Judges what has been gathered; at most one request is taken. */
+static void take_input(struct connection *connection)
+{
+    if (connection->input.len == 0)
+        return;
+    if (connection->state == IDLE) {
+        enter(connection, HEAD);
+        timer_start(&connection->timer, connection->limits.header_ms);
+    }
+    if (connection->state == HEAD)
+        take_head(connection);
+    else if (connection->state == BODY)
+        take_body(connection);
+    else if (connection->state == CALL && connection->input.len > PIPELINE_MAX)
+        stream_pause(&connection->stream);
+}
+
+static void go_on(struct later *later)
+{
+    take_input((struct connection *)((char *)later - offsetof(struct connection, next)));
+}
+
+static void on_data(struct stream *stream, struct span data)
+{
+    struct connection *connection = of_stream(stream);
+    if (connection->state == LINGER)
+        return;
+    if (bytes_add_span(&connection->input, data) < 0) {
+        close_connection(connection);
+        return;
+    }
+    if (!connection->next.queued)
+        take_input(connection);
+}
+
+static void on_end(struct stream *stream)
+{
+    close_connection(of_stream(stream));
+}
+
+static void on_drain(struct stream *stream)
+{
+    struct connection *connection = of_stream(stream);
+    struct http_server *server = connection->server;
+    if (connection->state == CALL && connection->call.is_told)
+        server->handler->on_drain(server->ctx, &connection->call);
+}
+
+/* ---- time ---- */
+
+static void on_stall_check(struct connection *connection)
+{
+    uint64_t sent = stream_sent(&connection->stream);
+    if (stream_queued(&connection->stream) && sent == connection->sent_at_check) {
+        close_connection(connection);
+        return;
+    }
+    connection->sent_at_check = sent;
+    timer_start(&connection->timer, connection->limits.write_stall_ms);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct connection *connection =
+        (struct connection *)((char *)timer - offsetof(struct connection, timer));
+    struct err err = {0};
+    switch (connection->state) {
+    case HEAD:
+        err_set(&err, ERR_REQUEST_TIMEOUT, "the head was not complete after %lld ms (clientHeaderMs)",
+                (long long)connection->limits.header_ms);
+        refuse(connection, &err);
+        return;
+    case BODY:
+        err_set(&err, ERR_REQUEST_TIMEOUT, "the body paused for %lld ms (clientBodyIdleMs)",
+                (long long)connection->limits.body_idle_ms);
+        refuse(connection, &err);
+        return;
+    case CALL:
+        on_stall_check(connection);
+        return;
+    default:
+        close_connection(connection);
+    }
+}
+
+/* ---- life ---- */
+
+static void forget(struct connection *connection)
+{
+    struct http_server *server = connection->server;
+    if (--connection->open_handles)
+        return;
+    if (connection->prev)
+        connection->prev->following = connection->following;
+    else
+        server->connections = connection->following;
+    if (connection->following)
+        connection->following->prev = connection->prev;
+    server->count--;
+    bytes_release(&connection->input);
+    http_request_reset(&connection->call.request);
+    bytes_release(&connection->call.request.head);
+    free(connection);
+    if (server->is_freed && server->count == 0)
+        free(server);
+}
+
+static void on_timer_closed(struct timer *timer)
+{
+    forget((struct connection *)((char *)timer - offsetof(struct connection, timer)));
+}
+
+static void on_closed(struct stream *stream)
+{
+    struct connection *connection = of_stream(stream);
+    later_cancel(&connection->next);
+    tell_gone(connection); /* the stream may have closed itself: its queue was above the maximum */
+    timer_close(&connection->timer, on_timer_closed);
+    forget(connection);
+}
+
+static const struct stream_events stream_events = {
+    .on_data = on_data,
+    .on_end = on_end,
+    .on_drain = on_drain,
+    .on_closed = on_closed,
+};
+
+static void link_connection(struct http_server *server, struct connection *connection)
+{
+    connection->following = server->connections;
+    if (server->connections)
+        server->connections->prev = connection;
+    server->connections = connection;
+    server->count++;
+}
+
+static void on_accept(struct listener *listener, void *ctx)
+{
+    struct http_server *server = ctx;
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (!connection)
+        return; /* closed by the listener */
+    connection->server = server;
+    connection->limits = server->limits;
+    connection->port = listener_port(listener);
+    connection->input.max = INPUT_MAX;
+    connection->open_handles = 2;
+    link_connection(server, connection);
+    timer_open(&connection->timer, server->loop, on_timer);
+    timer_start(&connection->timer, server->limits.header_ms);
+    if (stream_open(&connection->stream, listener, &stream_events, server->limits.high_mark,
+                    server->limits.queue_max) < 0) {
+        stream_close(&connection->stream);
+        return;
+    }
+    if (server->count > server->limits.connections_max) {
+        struct err err = {0};
+        err_set(&err, ERR_BUSY, "%u connections are open (connectionsMax)", server->count);
+        refuse(connection, &err);
+    }
+}
+
+const struct listener_events http_listener_events = {.on_accept = on_accept};
+
+struct http_server *http_server_new(struct loop *loop, const struct http_limits *limits,
+                                    const struct http_handler *handler, void *ctx)
+{
+    struct http_server *server = calloc(1, sizeof(*server));
+    if (!server)
+        abort();
+    *server =
+        (struct http_server){.loop = loop, .limits = *limits, .handler = handler, .ctx = ctx};
+    return server;
+}
+
+void http_server_set_limits(struct http_server *server, const struct http_limits *limits)
+{
+    server->limits = *limits;
+}
+
+void http_server_drain(struct http_server *server)
+{
+    server->is_draining = true;
+    for (struct connection *c = server->connections; c; c = c->following)
+        if (c->state == IDLE)
+            close_connection(c);
+}
+
+struct http_server *http_server_free(struct http_server *server)
+{
+    if (!server)
+        return NULL;
+    for (struct connection *c = server->connections; c; c = c->following)
+        close_connection(c);
+    server->is_freed = true;
+    if (server->count == 0)
+        free(server);
+    return NULL;
+}
+
+unsigned http_server_connections(const struct http_server *server)
+{
+    return server->count;
+}
+
+/* ---- the call, from outside ---- */
+
+const struct http_request *http_call_request(const struct http_call *call)
+{
+    return &call->request;
+}
+
+struct http_request *http_call_request_mutable(struct http_call *call)
+{
+    return &call->request;
+}
+
+const struct peer *http_call_peer(const struct http_call *call)
+{
+    return &of_call(call)->stream.peer;
+}
+
+bool http_call_is_unix(const struct http_call *call)
+{
+    return of_call(call)->stream.is_unix;
+}
+
+int http_call_port(const struct http_call *call)
+{
+    return of_call(call)->port;
+}
+
+void http_set_user(struct http_call *call, void *user)
+{
+    call->user = user;
+}
+
+void *http_user(const struct http_call *call)
+{
+    return call->user;
+}

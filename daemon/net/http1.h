@@ -1,0 +1,96 @@
+/*
+ * The HTTP/1.1 server: connections in, one call at a time out.
+ *
+ *   server      limits and handler shared by all connections of a daemon
+ *   connection  one accepted stream, its parser and its timer
+ *   call        one request with the answer to it; belongs to its connection
+ *
+ * A call's way, and who is called:
+ *
+ *     head complete -> on_head ------(0)-----> body -> on_request -> http_answer / http_start,
+ *                        |                                           http_write ..., http_finish
+ *                        '-- answered: the rest of the body is not wanted, the connection closes
+ *     client left at any time after on_head returned 0 -> on_gone, once; the call is over
+ *
+ * After http_finish(), http_answer(), http_abort() or on_gone the call must not be touched.
+ * Pipelined requests wait for the answer before them.
+ */
+#pragma once
+
+#include "net/http_parser.h"
+#include "net/stream.h"
+
+struct http_server;
+struct http_call;
+
+struct http_limits {
+    int64_t header_ms, body_idle_ms, write_stall_ms, idle_ms;
+    size_t body_max, high_mark, queue_max;
+    unsigned connections_max;
+};
+
+struct http_handler {
+    /*
+     * The head is in. Return 0 to have the body read, or answer (http_answer) and return a negative
+     * value. The call's user pointer is set here with http_set_user().
+     */
+    int (*on_head)(void *ctx, struct http_call *call);
+    /* The request is complete. */
+    void (*on_request)(void *ctx, struct http_call *call);
+    /* The client left, or its body could not be read (an answer was sent): the call is over. */
+    void (*on_gone)(void *ctx, struct http_call *call);
+    /* http_is_full() was true and is not any more. */
+    void (*on_drain)(void *ctx, struct http_call *call);
+    /*
+     * The body of a refusal made here (malformed request, time-out, too many connections), JSON,
+     * appended to `out`; path is absent when it is not known.
+     */
+    void (*write_refusal)(void *ctx, struct span path, const struct err *err, struct bytes *out);
+};
+
+/* The handler and ctx are borrowed for the server's life. */
+struct http_server *http_server_new(struct loop *loop, const struct http_limits *limits,
+                                    const struct http_handler *handler, void *ctx);
+/* Connections made from now on have these limits. */
+void http_server_set_limits(struct http_server *server, const struct http_limits *limits);
+/* For listener_open(): ctx is the server. */
+extern const struct listener_events http_listener_events;
+/* Closes idle connections now and every other after its answer. */
+void http_server_drain(struct http_server *server);
+/* Closes every connection (on_gone for calls under way); frees when the last is gone. Returns NULL. */
+struct http_server *http_server_free(struct http_server *server);
+unsigned http_server_connections(const struct http_server *server);
+
+/* ---- a call ---- */
+
+const struct http_request *http_call_request(const struct http_call *call);
+/* The request, to take its body out (bytes moved, request->body left empty). */
+struct http_request *http_call_request_mutable(struct http_call *call);
+const struct peer *http_call_peer(const struct http_call *call);
+bool http_call_is_unix(const struct http_call *call);
+/* Port of the listener the call came through; 0 for Unix sockets. */
+int http_call_port(const struct http_call *call);
+void http_set_user(struct http_call *call, void *user);
+void *http_user(const struct http_call *call);
+
+/* A header to be sent: "name: value" without line end. NULL ends a list. Values with CR, LF or NUL
+ * are left out. */
+typedef const char *const *http_headers;
+
+/*
+ * Starts an answer. length >= 0: Content-Length; -1: chunked (HTTP/1.0: until close). The head
+ * leaves together with what is written in the same turn.
+ */
+void http_start(struct http_call *call, int status, http_headers headers, int64_t length);
+/* A piece of the body; ignored for HEAD. */
+void http_write(struct http_call *call, struct span data);
+/* True while the client has not taken enough of what was written: stop producing until on_drain. */
+bool http_is_full(const struct http_call *call);
+/* The answer is complete. */
+void http_finish(struct http_call *call);
+/* The answer cannot be completed: the connection is closed in a way the client can tell. */
+void http_abort(struct http_call *call);
+/* A whole answer. */
+void http_answer(struct http_call *call, int status, http_headers headers, struct span body);
+/* The connection will close after this answer. Before http_start(). */
+void http_close_after(struct http_call *call);

@@ -1,0 +1,304 @@
+/* See http_parser.h. Order: length and prescan, then llhttp, then our own rules on the result. */
+#include "net/http_parser.h"
+
+#include <ctype.h>
+
+#define EMPTY_LINES_MAX 2 /* before a request line; RFC 9112 2.2 asks to bear at least one */
+
+struct span http_request_header(const struct http_request *request, const char *name)
+{
+    struct span wanted = span_of(name);
+    for (size_t i = 0; i < request->header_count; i++)
+        if (span_equal(request->headers[i].name, wanted))
+            return request->headers[i].value;
+    return (struct span){NULL, 0};
+}
+
+size_t http_request_count(const struct http_request *request, const char *name)
+{
+    struct span wanted = span_of(name);
+    size_t count = 0;
+    for (size_t i = 0; i < request->header_count; i++)
+        count += span_equal(request->headers[i].name, wanted);
+    return count;
+}
+
+/* ---- prescan ---- */
+
+static int bad(struct err *reterr, const char *why)
+{
+    return err_set(reterr, ERR_INVALID_REQUEST, "%s", why);
+}
+
+static int check_line(struct span line, bool is_first, struct err *reterr)
+{
+    if (!is_first && (line.at[0] == ' ' || line.at[0] == '\t'))
+        return bad(reterr, "a header line is folded");
+    if (!is_first && line.at[0] == ':')
+        return bad(reterr, "a header has no name");
+    for (size_t i = 0; i < line.len; i++) {
+        unsigned char c = (unsigned char)line.at[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return bad(reterr, "a control character stands in the head");
+        if (is_first && c > 0x7e)
+            return bad(reterr, "the request line is not ASCII");
+    }
+    return 0;
+}
+
+/* The request line is judged alone as soon as it is there: junk does not get to send 32 KiB. */
+static int too_long(size_t line_start, size_t have, bool is_first, struct err *reterr)
+{
+    if (is_first && have - line_start > HTTP_TARGET_MAX)
+        return err_set(reterr, ERR_URI_TOO_LONG, "it is longer than %d bytes", HTTP_TARGET_MAX);
+    if (have > HTTP_HEAD_MAX)
+        return err_set(reterr, ERR_HEADERS_TOO_LARGE, "the head is larger than %d bytes",
+                       HTTP_HEAD_MAX);
+    return 0;
+}
+
+ssize_t http_head_length(struct span input, struct err *reterr)
+{
+    size_t at = 0;
+    while (at + 1 < input.len && input.at[at] == '\r' && input.at[at + 1] == '\n')
+        at += 2;
+    if (at / 2 > EMPTY_LINES_MAX)
+        return bad(reterr, "too many empty lines before the request line");
+    size_t first = at;
+    while (at < input.len) {
+        const char *lf = memchr(input.at + at, '\n', input.len - at);
+        const char *cr = memchr(input.at + at, '\r', lf ? (size_t)(lf - input.at) - at : input.len - at);
+        if (lf ? !cr || cr + 1 != lf : cr && cr + 1 != input.at + input.len)
+            return bad(reterr, "a line does not end with CR LF");
+        size_t end = cr ? (size_t)(cr - input.at) : input.len;
+        int r = too_long(at, end, at == first, reterr);
+        if (r == 0 && end > at)
+            r = check_line((struct span){input.at + at, end - at}, at == first, reterr);
+        if (r < 0)
+            return r;
+        if (!lf)
+            return 0;
+        if (end == at)
+            return (ssize_t)end + 2;
+        at = end + 2;
+    }
+    return 0;
+}
+
+/* ---- llhttp ---- */
+
+static int fail(struct http_parser *parser, int kind, const char *why)
+{
+    parser->error = kind;
+    parser->why = why;
+    return HPE_USER;
+}
+
+static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
+{
+    struct http_parser *parser = llhttp->data;
+    struct http_request *request = parser->request;
+    if (parser->head_done)
+        return fail(parser, ERR_INVALID_REQUEST, "trailers are not accepted");
+    if (request->header_count == HTTP_HEADERS_MAX)
+        return fail(parser, ERR_HEADERS_TOO_LARGE, "there are more than 100 headers");
+    for (size_t i = 0; i < len; i++)
+        request->head.data[(at - request->head.data) + (ptrdiff_t)i] = (char)tolower((unsigned char)at[i]);
+    request->headers[request->header_count].name = (struct span){at, len};
+    request->headers[request->header_count].value = (struct span){"", 0};
+    request->header_count++;
+    return 0;
+}
+
+static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
+{
+    struct http_parser *parser = llhttp->data;
+    struct http_request *request = parser->request;
+    if (parser->head_done || request->header_count == 0)
+        return fail(parser, ERR_INVALID_REQUEST, "trailers are not accepted");
+    request->headers[request->header_count - 1].value = span_trim((struct span){at, len});
+    return 0;
+}
+
+static int on_url(llhttp_t *llhttp, const char *at, size_t len)
+{
+    struct http_parser *parser = llhttp->data;
+    parser->request->target = (struct span){at, len};
+    return 0;
+}
+
+static int on_headers_complete(llhttp_t *llhttp)
+{
+    struct http_parser *parser = llhttp->data;
+    parser->head_done = true;
+    parser->request->keep_alive = llhttp_should_keep_alive(llhttp);
+    return 0;
+}
+
+static int on_body(llhttp_t *llhttp, const char *at, size_t len)
+{
+    struct http_parser *parser = llhttp->data;
+    if (bytes_add(&parser->request->body, at, len) < 0)
+        return fail(parser, ERR_TOO_LARGE, "the body is above bodyMax");
+    return 0;
+}
+
+static int on_message_complete(llhttp_t *llhttp)
+{
+    struct http_parser *parser = llhttp->data;
+    parser->body_done = true;
+    return HPE_PAUSED; /* what follows is the next request's */
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+static int run(struct http_parser *parser, struct span data, size_t *ret_used, struct err *reterr)
+{
+    llhttp_errno_t e = llhttp_execute(&parser->llhttp, data.at, data.len);
+    *ret_used = data.len;
+    if (e == HPE_OK)
+        return 0;
+    if ((e == HPE_PAUSED || e == HPE_PAUSED_UPGRADE) && parser->body_done) {
+        *ret_used = (size_t)(llhttp_get_error_pos(&parser->llhttp) - data.at);
+        return 0;
+    }
+    if (parser->error)
+        return err_set(reterr, parser->error, "%s", parser->why);
+    const char *why = llhttp_get_error_reason(&parser->llhttp);
+    return bad(reterr, why && why[0] ? why : "it is not HTTP/1.1");
+}
+
+/* ---- our own rules ---- */
+
+/* Digits only: no sign, list, hex or space (RFC 9110 8.6). */
+static bool parse_length(struct span value, int64_t *ret)
+{
+    int64_t n = 0;
+    if (value.len == 0 || value.len > 18)
+        return false;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.at[i] < '0' || value.at[i] > '9')
+            return false;
+        n = n * 10 + (value.at[i] - '0');
+    }
+    *ret = n;
+    return true;
+}
+
+static int check_framing(struct http_request *request, struct err *reterr)
+{
+    size_t lengths = http_request_count(request, "content-length");
+    size_t codings = http_request_count(request, "transfer-encoding");
+    if (lengths + codings > 1)
+        return bad(reterr, "the body's length is said more than once");
+    if (codings) {
+        if (request->minor == 0)
+            return bad(reterr, "Transfer-Encoding in HTTP/1.0");
+        if (!span_equal_nocase(http_request_header(request, "transfer-encoding"), SPAN("chunked")))
+            return bad(reterr, "a Transfer-Encoding other than chunked");
+        request->has_body = true;
+        request->content_length = -1;
+    } else if (lengths) {
+        if (!parse_length(http_request_header(request, "content-length"), &request->content_length))
+            return bad(reterr, "Content-Length is not a number");
+        request->has_body = request->content_length > 0;
+        if (request->content_length > (int64_t)request->body.max)
+            return err_set(reterr, ERR_TOO_LARGE, "%lld bytes are announced, at most %zu are taken (bodyMax)",
+                           (long long)request->content_length, request->body.max);
+    }
+    return 0;
+}
+
+static int check_shape(struct http_parser *parser, struct err *reterr)
+{
+    struct http_request *request = parser->request;
+    if (parser->llhttp.http_major != 1 || parser->llhttp.http_minor > 1)
+        return err_set(reterr, ERR_HTTP_VERSION, "%u.%u was asked for", parser->llhttp.http_major,
+                       parser->llhttp.http_minor);
+    request->minor = parser->llhttp.http_minor;
+    if (http_request_count(request, "host") != 1)
+        return bad(reterr, "there must be exactly one Host header");
+    if (parser->llhttp.method == HTTP_CONNECT || parser->llhttp.method == HTTP_TRACE)
+        return err_set(reterr, ERR_METHOD_NOT_ALLOWED, "CONNECT and TRACE are not served");
+    if (request->target.len == 0 || request->target.at[0] != '/')
+        return bad(reterr, "the request target must start with /");
+    if (memchr(request->target.at, '#', request->target.len))
+        return bad(reterr, "the request target has a fragment");
+    request->path = span_cut(request->target, '?', &request->query);
+    struct span expect = http_request_header(request, "expect");
+    if (expect.at && !span_equal_nocase(expect, SPAN("100-continue")))
+        return bad(reterr, "only Expect: 100-continue is known");
+    request->expects_continue = expect.at != NULL;
+    return check_framing(request, reterr);
+}
+
+void http_parser_init(struct http_parser *parser, struct http_request *request)
+{
+    *parser = (struct http_parser){.request = request};
+    llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
+    parser->llhttp.data = parser;
+}
+
+/* The version as written: llhttp would take a request line without one for HTTP/0.9. */
+static int check_request_line(struct span head, struct err *reterr)
+{
+    while (span_starts(head, SPAN("\r\n"))) {
+        head.at += 2;
+        head.len -= 2;
+    }
+    struct span rest, line = span_cut(head, '\r', &rest);
+    const char *space = memrchr(line.at, ' ', line.len);
+    struct span version = {space ? space + 1 : line.at, space ? (size_t)(line.at + line.len - space) - 1 : 0};
+    if (span_equal(version, SPAN("HTTP/1.1")) || span_equal(version, SPAN("HTTP/1.0")))
+        return 0;
+    if (span_starts(version, SPAN("HTTP/")))
+        return err_set(reterr, ERR_HTTP_VERSION, "the request names another version");
+    return bad(reterr, "the request line names no HTTP version");
+}
+
+int http_parser_head(struct http_parser *parser, struct span head, struct err *reterr)
+{
+    struct http_request *request = parser->request;
+    int r = check_request_line(head, reterr);
+    if (r < 0)
+        return r;
+    request->head.max = HTTP_HEAD_MAX + 4 * EMPTY_LINES_MAX;
+    if (bytes_add_span(&request->head, head) < 0)
+        return err_set(reterr, ERR_HEADERS_TOO_LARGE, "the head is larger than %d bytes", HTTP_HEAD_MAX);
+    size_t used;
+    r = run(parser, bytes_span(&request->head), &used, reterr);
+    if (r < 0)
+        return r;
+    if (!parser->head_done)
+        return bad(reterr, "the head is not complete");
+    const char *method = llhttp_method_name(parser->llhttp.method);
+    request->method = span_of(method);
+    return check_shape(parser, reterr);
+}
+
+int http_parser_body(struct http_parser *parser, struct span data, size_t *ret_used, bool *ret_done,
+                     struct err *reterr)
+{
+    int r = 0;
+    *ret_used = 0;
+    if (!parser->body_done)
+        r = run(parser, data, ret_used, reterr);
+    *ret_done = parser->body_done;
+    return r;
+}
+
+void http_request_reset(struct http_request *request)
+{
+    size_t body_max = request->body.max;
+    bytes_release(&request->body);
+    bytes_clear(&request->head);
+    struct bytes head = request->head;
+    *request = (struct http_request){.head = head, .body = {.max = body_max}};
+}
