@@ -40,6 +40,8 @@ static bool take_comma(struct json_scan *scan)
     if (!json_scan_space(scan))
         return true;
     const char *comma = scan->at;
+    if (*comma == ']' || *comma == '}')
+        return json_scan_fail(scan, comma, "this bracket closes nothing that is open");
     if (*comma != ',')
         return json_scan_fail(scan, comma, "a comma is expected between two elements");
     scan->at++;

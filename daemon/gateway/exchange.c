@@ -23,6 +23,7 @@ enum state { READING, CHOOSING, TRYING, ANSWERING, OVER, STATES };
 
 struct exchange {
     uint64_t id;
+    struct exchange *next, *prev; /* in gateway->exchanges */
     enum state state;
     struct gateway *gateway;
     struct http_call *call; /* NULL once it is answered or gone */
@@ -165,6 +166,10 @@ static struct exchange *exchange_new(struct gateway *gateway, struct http_call *
     gateway->bodies_held += exchange->body_reserved;
     gateway->exchanges_total++;
     gateway->exchanges_active++;
+    exchange->next = gateway->exchanges;
+    if (exchange->next)
+        exchange->next->prev = exchange;
+    gateway->exchanges = exchange;
     return exchange;
 }
 
@@ -550,6 +555,12 @@ static void close_exchange(struct exchange *exchange, const char *outcome)
         project_cache_cancel(exchange->walk_request);
     gateway->bodies_held -= exchange->body_reserved;
     gateway->exchanges_active--;
+    if (exchange->prev)
+        exchange->prev->next = exchange->next;
+    else
+        gateway->exchanges = exchange->next;
+    if (exchange->next)
+        exchange->next->prev = exchange->prev;
     bytes_release(&exchange->body);
     bytes_release(&exchange->held);
     arena_release(&exchange->arena);
@@ -557,6 +568,21 @@ static void close_exchange(struct exchange *exchange, const char *outcome)
     timer_close(&exchange->timer, on_closed);
     if (gateway->is_draining && gateway->exchanges_active == 0 && gateway->on_idle)
         gateway->on_idle(gateway);
+}
+
+void exchange_end_all(struct gateway *gateway)
+{
+    struct err err = {0};
+    err_set(&err, ERR_SHUTTING_DOWN, "the request had not ended after drainMs");
+    while (gateway->exchanges) {
+        struct exchange *exchange = gateway->exchanges;
+        if (exchange->attempt)
+            attempt_cancel(TAKE(exchange->attempt), END_SHUTDOWN);
+        if (exchange->state == ANSWERING)
+            finish_broken(exchange, &err);
+        else
+            refuse(exchange, &err);
+    }
 }
 
 const struct http_handler exchange_http_handler = {

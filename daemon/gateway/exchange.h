@@ -22,3 +22,6 @@
 
 /* For http_server_new(); ctx is the struct gateway. */
 extern const struct http_handler exchange_http_handler;
+
+/* Ends every exchange with a failure of its own shape: the daemon stops and will wait no longer. */
+void exchange_end_all(struct gateway *gateway);

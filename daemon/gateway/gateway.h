@@ -30,6 +30,8 @@ struct health {
 
 #define GATEWAY_HEALTH_MAX 128
 
+struct exchange;
+
 struct gateway {
     struct loop *loop;
     struct config *config; /* the snapshot in use; gateway_set_config() swaps it */
@@ -49,6 +51,7 @@ struct gateway {
     uint64_t next_exchange;
     uint64_t exchanges_total, exchanges_failed;
     unsigned exchanges_active;
+    struct exchange *exchanges; /* those under way */
     int64_t bodies_held; /* bytes of all request bodies */
     bool is_draining;
     void (*on_idle)(struct gateway *gateway); /* draining and nothing active any more */

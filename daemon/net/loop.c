@@ -204,6 +204,7 @@ void timer_open(struct timer *timer, struct loop *loop, void (*fn)(struct timer 
     timer->uv.data = timer;
     timer->fn = fn;
     timer->on_closed = NULL;
+    timer->owner = NULL;
 }
 
 void timer_start(struct timer *timer, int64_t ms)

@@ -69,6 +69,7 @@ struct timer {
     uv_timer_t uv;
     void (*fn)(struct timer *timer);
     void (*on_closed)(struct timer *timer);
+    void *owner; /* the opener's, for when the timer is not embedded next to what it needs */
 };
 
 /* Embeds. fn runs each time it expires. */

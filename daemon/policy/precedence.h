@@ -43,7 +43,7 @@ struct choice {
 };
 
 /* "request", "session", "override", "pin", "local file", "project file", "global",
-XX
+ * "config", "only". */
 const char *choice_source_name(enum choice_source source);
 
 /*

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "dialect/dialect.h"
 #include "policy/names.h"
+#include "state/url.h"
 
 #define CONFIG_MAX_BYTES (1024 * 1024)
 
@@ -101,8 +102,16 @@ struct config *config_unref(struct config *config);
 
 /* By name, without regard to case; NULL when there is none. */
 const struct provider *config_provider(const struct config *config, struct span name);
+/* May be a provider's (and a vault record's) name: 1 to 63 of A-Z a-z 0-9 . _ - */
+bool config_is_provider_name(struct span name);
 
 /* ---- changing the file; comments and everything else in it are kept ---- */
+
+/*
+ * Both edit functions replace what is in `out`. Indentation and line ends follow what is there. The
+ * result is checked to be JSON again. -ERR_CONFIG_INVALID with line and column when the text is not;
+ * -ERR_TOO_LARGE above CONFIG_MAX_BYTES or out->max.
+ */
 
 /*
  * Returns in `out` the text with `apiKey` of a provider set to "vault:NAME". -ERR_NOT_FOUND when the
@@ -110,7 +119,7 @@ const struct provider *config_provider(const struct config *config, struct span 
  */
 int config_edit_key(struct span text, const char *provider, struct bytes *out, struct err *reterr);
 
-/* A provider row to be written. */
+/* A provider row to be written. base_url and description may be NULL. */
 struct provider_row {
     const char *name, *type, *base_url, *description;
     const char *const *models;
@@ -119,8 +128,10 @@ struct provider_row {
 };
 
 /*
- * Returns in `out` the text with a provider row added (an empty text becomes a whole file). A
- * provider of that name: its baseURL, type and models are replaced, the rest of its row stays.
+ * Returns in `out` the text with a provider row added. An empty text, or one of comments only,
+ * becomes a whole file with the row's first model as defaultModel. A provider of that name: its
+ * baseURL, type and models (unless there are none in the row) are replaced, the rest of its row
+ * stays; members that are equal already are not touched.
  */
 int config_edit_provider(struct span text, const struct provider_row *row, struct bytes *out,
                          struct err *reterr);
@@ -129,11 +140,3 @@ int config_edit_provider(struct span text, const struct provider_row *row, struc
 const struct provider_row *known_provider(struct span name);
 /* The known providers' names, for messages; ends with NULL. */
 const char *const *known_provider_names(void);
-
-/*
- * scheme://host:port of a base URL, lower case, port filled in. -ERR_CONFIG_INVALID: not http or
- * https, user info, '#', '?', '\\', control or non-ASCII characters, percent-escapes in the host, an
- * empty host, a trailing dot, a host that is a number in disguise (127.1, 0x7f.1), http to anything but
- * loopback when a key is used (`has_key`).
- */
-int url_origin(struct span url, bool has_key, char *out, size_t size, struct err *reterr);

@@ -1,0 +1,62 @@
+/* Commands for shells: init, completion and what completions ask. */
+#include "client/commands.h"
+
+#include <string.h>
+
+#include "client/answer.h"
+#include "client/ask.h"
+#include "client/call.h"
+#include "client/failure.h"
+#include "client/manual.h"
+#include "client/service.h"
+#include "client/shell.h"
+
+#define COMPLETE_MS 1000 /* a completion is not worth a longer wait */
+
+int command_init(struct invocation *inv)
+{
+    char shim[RENDEZVOUS_PATH];
+    if (!service_program("aictl-shim", shim, sizeof(shim))) {
+        struct failure failure;
+        failure_set(&failure, ERR_NOT_FOUND, "%s", "");
+        snprintf(failure.message, sizeof(failure.message),
+                 "the program aictl-shim is not beside aictl, nor in PATH");
+        failure_try(&failure, "install aictl again: ./dev up");
+        return failure_report(&failure, inv->json);
+    }
+    shell_print_init(inv->screen.out, inv->args[0], shim, inv->paths.gen_file,
+                     !invocation_has(inv, "no-prompt"));
+    return EXIT_OK;
+}
+
+int command_completion(struct invocation *inv)
+{
+    completion_print(inv->screen.out, inv->args[0]);
+    return EXIT_OK;
+}
+
+/* One word per line; words that a shell would have to quote are left out. */
+static void print_words(FILE *out, const cJSON *objects, const char *member)
+{
+    const cJSON *object;
+    cJSON_ArrayForEach(object, objects)
+    {
+        const char *word = answer_text(object, member);
+        if (word[0] && !strpbrk(word, " \t\n'\"\\$`;&|<>()*?[]{}!#~") && word[0] != '-')
+            fprintf(out, "%s\n", word);
+    }
+}
+
+/* Silent on every failure: completion must not write between the user's words. */
+int command_complete(struct invocation *inv)
+{
+    cJSON *result = NULL;
+    struct failure ignored;
+    bool is_models = !strcmp(inv->args[0], "models");
+    enum method_id method = is_models ? METHOD_MODEL_LIST : METHOD_PROVIDER_LIST;
+    if (call_daemon(&inv->paths, method, NULL, COMPLETE_MS, &result, &ignored) < 0)
+        return EXIT_FAILED;
+    print_words(inv->screen.out, answer_get(result, inv->args[0]), is_models ? "id" : "name");
+    cJSON_Delete(result);
+    return EXIT_OK;
+}

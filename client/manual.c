@@ -1,0 +1,175 @@
+/* Help and manual page from the table of commands; see manual.h. */
+#include "client/manual.h"
+
+#include <string.h>
+
+#define NAME_WIDTH   12
+#define OPTION_WIDTH 24
+
+static const char exit_statuses[] =
+    "0 ok, 1 failed, 2 wrong command line, 3 the daemon is down, 4 authentication";
+
+/* ---- help ---- */
+
+static void heading(const struct screen *screen, const char *text)
+{
+    fputc('\n', screen->out);
+    screen_put(screen, TONE_BOLD, text);
+    fputc('\n', screen->out);
+}
+
+/* "-C, --directory DIR" */
+static void spell_option(char *out, size_t size, const struct option_row *row)
+{
+    char letter[8] = "    ";
+    if (row->letter)
+        snprintf(letter, sizeof(letter), "-%c, ", row->letter);
+    snprintf(out, size, "%s--%s%s%s%s", letter, row->name,
+             row->value ? row->is_optional ? " [" : " " : "", row->value ? row->value : "",
+             row->is_optional ? "]" : "");
+}
+
+static void print_options(const struct screen *screen, const struct option_row *row)
+{
+    char spelled[64];
+    for (; row && row->name; row++) {
+        spell_option(spelled, sizeof(spelled), row);
+        fprintf(screen->out, "  %-*s  %s", OPTION_WIDTH, spelled, row->help);
+        if (row->choices)
+            fprintf(screen->out, ": %s", row->choices);
+        fputc('\n', screen->out);
+    }
+}
+
+void manual_overview(const struct screen *screen)
+{
+    fprintf(screen->out, "aictl %s: one local gateway for every AI provider\n\n", AICTL_VERSION);
+    fputs("Usage: aictl [OPTION...] [COMMAND] [ARGUMENT...]\n", screen->out);
+    fputs("Without a command: status.\n", screen->out);
+    for (const struct command *c = commands; c->name; c++) {
+        if (c->is_hidden)
+            continue;
+        if (c->group)
+            heading(screen, c->group);
+        screen_put(screen, TONE_ACCENT, "  ");
+        screen_put(screen, TONE_ACCENT, c->name);
+        fprintf(screen->out, "%*s%s\n", (int)(NAME_WIDTH - strlen(c->name)), "", c->summary);
+    }
+    heading(screen, "Options");
+    print_options(screen, global_options);
+    fprintf(screen->out, "\nExit status: %s.\n", exit_statuses);
+}
+
+/* Text of several lines, indented. */
+static void print_paragraph(FILE *out, const char *text)
+{
+    while (*text) {
+        size_t n = strcspn(text, "\n");
+        fprintf(out, "%s%.*s\n", n ? "  " : "", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}
+
+void manual_command(const struct screen *screen, const struct command *command)
+{
+    fprintf(screen->out, "Usage: aictl %s%s%s%s\n", command->name,
+            command->options ? " [OPTION...]" : "", command->usage ? " " : "",
+            command->usage ? command->usage : "");
+    fprintf(screen->out, "\n  %s.\n", command->summary);
+    if (command->details) {
+        fputc('\n', screen->out);
+        print_paragraph(screen->out, command->details);
+    }
+    if (command->options) {
+        heading(screen, "Options");
+        print_options(screen, command->options);
+    }
+    heading(screen, "Options of every command");
+    print_options(screen, global_options);
+}
+
+/* ---- the manual page ---- */
+
+/* Text as roff takes it literally: no escapes, no requests, dashes that can be copied. */
+static void roff_text(FILE *out, const char *text)
+{
+    bool is_start = true;
+    for (; *text; text++) {
+        if (is_start && (*text == '.' || *text == '\''))
+            fputs("\\&", out);
+        if (*text == '\\')
+            fputs("\\e", out);
+        else if (*text == '-')
+            fputs("\\-", out);
+        else
+            fputc(*text, out);
+        is_start = *text == '\n';
+    }
+}
+
+static void roff_line(FILE *out, const char *before, const char *text, const char *after)
+{
+    fputs(before, out);
+    roff_text(out, text);
+    fputs(after, out);
+}
+
+static void roff_options(FILE *out, const struct option_row *row)
+{
+    for (; row && row->name; row++) {
+        fputs(".TP\n", out);
+        if (row->letter)
+            fprintf(out, "\\fB\\-%c\\fR, ", row->letter);
+        roff_line(out, "\\fB\\-\\-", row->name, "\\fR");
+        if (row->value)
+            fprintf(out, row->is_optional ? " [\\fI%s\\fR]" : " \\fI%s\\fR", row->value);
+        roff_line(out, "\n", row->help, row->choices ? ": " : ".\n");
+        if (row->choices)
+            roff_line(out, "", row->choices, ".\n");
+    }
+}
+
+static void roff_command(FILE *out, const struct command *command)
+{
+    if (command->group)
+        roff_line(out, ".SS ", command->group, "\n");
+    roff_line(out, ".TP\n\\fBaictl ", command->name, "\\fR");
+    if (command->usage)
+        roff_line(out, " \\fI", command->usage, "\\fR");
+    roff_line(out, "\n", command->summary, ".\n");
+    if (command->details)
+        roff_line(out, ".IP\n.nf\n", command->details, "\n.fi\n");
+    if (command->options) {
+        fputs(".RS\n", out);
+        roff_options(out, command->options);
+        fputs(".RE\n", out);
+    }
+}
+
+void manual_roff(FILE *out)
+{
+    static const char *const variables[][2] = {
+        {"AICTL_OVERRIDE", "The model of this shell; beats every choice of the project."},
+        {"AICTL_MODEL", "What the shell integration shows in the prompt; not read by aictl."},
+        {"AICTL_CONFIG", "The configuration file, instead of ~/.config/aictl/config.json."},
+        {"NO_COLOR", "No colour when set to anything."},
+    };
+    fprintf(out, ".TH AICTL 1 \"\" \"aictl %s\"\n.SH NAME\n", AICTL_VERSION);
+    fputs("aictl \\- one local gateway for every AI provider\n.SH SYNOPSIS\n", out);
+    fputs("\\fBaictl\\fR [\\fIOPTION\\fR...] [\\fICOMMAND\\fR] [\\fIARGUMENT\\fR...]\n", out);
+    fputs(
+        ".SH DESCRIPTION\naictl shows and steers aictld, the daemon that holds every provider key "
+        "and sends each request to the model that is effective for its project. Without a command "
+        "it shows the status.\n.SH COMMANDS\n",
+        out);
+    for (const struct command *c = commands; c->name; c++)
+        if (!c->is_hidden)
+            roff_command(out, c);
+    fputs(".SH OPTIONS\n", out);
+    roff_options(out, global_options);
+    roff_line(out, ".SH EXIT STATUS\n", exit_statuses, ".\n.SH ENVIRONMENT\n");
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+        roff_line(out, ".TP\n\\fB", variables[i][0], "\\fR\n");
+        roff_line(out, "", variables[i][1], "\n");
+    }
+}

@@ -1,0 +1,103 @@
+/* See views.h. */
+#include "client/views.h"
+
+#include <string.h>
+
+#include "client/answer.h"
+
+/* What a source is called: as it is, and when the file that says it is known. */
+static const struct {
+    const char *name, *alone, *with_file;
+} sources[] = {
+    {"override", "set in this shell by AICTL_OVERRIDE", NULL},
+    {"pin", "chosen for this project with aictl switch", NULL},
+    {"local file", "set in a local file", "set in"},
+    {"project file", "set in a project file", "set in"},
+    {"global", "chosen for all projects with aictl switch -g", NULL},
+    {"config", "defaultModel of the configuration", "defaultModel in"},
+    {"only", "the only model that is configured", NULL},
+};
+
+char *view_reason(char *out, size_t size, const cJSON *answer)
+{
+    const char *name = answer_text(answer, "source"), *file = answer_text(answer, "source_file");
+    const char *alone = name, *with_file = name;
+    int line = (int)answer_int(answer, "source_line", 0);
+    char path[512];
+    for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+        if (!strcmp(sources[i].name, name)) {
+            alone = sources[i].alone;
+            with_file = sources[i].with_file;
+        }
+    format_path(path, sizeof(path), file);
+    if (!file[0] || !with_file)
+        snprintf(out, size, "%s", alone);
+    else if (line > 0)
+        snprintf(out, size, "%s %s:%d", with_file, path, line);
+    else
+        snprintf(out, size, "%s %s", with_file, path);
+    return out;
+}
+
+/* What stands between the provider and an answer, most urgent first. */
+static void add_state(struct table *table, const cJSON *provider)
+{
+    const char *name = answer_text(provider, "name");
+    const char *state = answer_text(provider, "state");
+    const cJSON *key_item = answer_get(provider, "key");
+    const char *key =
+        cJSON_IsObject(key_item) ? answer_text(key_item, "state") : answer_text(provider, "key");
+    char text[512];
+    if (!strcmp(answer_text(provider, "type"), "demo")) {
+        table_add(table, TONE_WARN, "demo: offline, answers are made up");
+        return;
+    }
+    if (!strcmp(key, "missing")) {
+        snprintf(text, sizeof(text), "no key: aictl login %s", name);
+        table_add(table, TONE_WARN, text);
+    } else if (key[0] && strcmp(key, "ok") && strcmp(key, "none needed")) {
+        snprintf(text, sizeof(text), "key %s: aictl login %s", key, name);
+        table_add(table, TONE_BAD, !strcmp(key, "locked") ? "vault is locked" : text);
+    } else if (!strcmp(state, "failing")) {
+        const char *error = answer_text(provider, "error");
+        snprintf(text, sizeof(text), "failing%s%s", error[0] ? ": " : "", error);
+        table_add(table, TONE_BAD, text);
+    } else {
+        table_add(table, TONE_GOOD, !strcmp(state, "unknown") ? "ready" : state);
+    }
+}
+
+static void add_last_answer(struct table *table, const cJSON *provider)
+{
+    char text[64];
+    int64_t in_flight = answer_int(provider, "in_flight", 0);
+    int64_t ago = answer_int(provider, "last_ok_ms_ago", -1);
+    if (in_flight > 0) {
+        snprintf(text, sizeof(text), "%lld running", (long long)in_flight);
+        table_add(table, TONE_ACCENT, text);
+    } else {
+        table_add(table, TONE_DIM, ago < 0 ? "" : format_ago(text, sizeof(text), ago));
+    }
+}
+
+void view_providers(const struct screen *screen, const cJSON *providers)
+{
+    static const struct column columns[] = {
+        {"PROVIDER", .least = 12},
+        {"TYPE"},
+        {"STATE", .least = 16},
+        {"LAST ANSWER"},
+    };
+    const cJSON *provider;
+    struct table table;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]), 2);
+    cJSON_ArrayForEach(provider, providers)
+    {
+        table_add(&table, TONE_BOLD, answer_text(provider, "name"));
+        table_add(&table, TONE_PLAIN, answer_text(provider, "type"));
+        add_state(&table, provider);
+        add_last_answer(&table, provider);
+    }
+    table_print(&table, screen);
+    table_release(&table);
+}

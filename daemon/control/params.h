@@ -1,0 +1,20 @@
+/*
+ * Params: what a client sent, held against the parameter table of a method's row.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "proto/methods.h"
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+/*
+ * Checks an object of parameters: every name is in the row and stands once, required ones are
+ * there, types are right, texts within their limit. 0 or -ERR_BAD_PARAMS, whose detail names the
+ * method and the parameter, never a value.
+ */
+int params_check(const struct method_row *row, const cJSON *params, struct err *reterr);
+
+/* The most bytes a text (or one text of a list) may have in the parameter of this name. */
+size_t params_limit(const char *name);

@@ -1,0 +1,53 @@
+/* The snapshot's life, and where it comes from; see config.h. Reading is in config_parse.c. */
+#include "state/config.h"
+
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/own.h"
+
+/*
+ * What is in use while there is no config.json. It is read like any other text, so nothing here can
+ * differ from what a user could write.
+ */
+static const char built_in[] =
+    "{\"providers\": [{\"name\": \"demo\", \"type\": \"demo\", \"models\": [\"demo\", \"demo-fast\"],"
+    " \"description\": \"Offline demonstration: its answers are invented here, no AI is asked\"}],"
+    " \"defaultModel\": \"demo\"}";
+
+struct config *config_ref(struct config *config)
+{
+    config->refs++;
+    return config;
+}
+
+struct config *config_unref(struct config *config)
+{
+    if (config && --config->refs == 0) {
+        arena_release(&config->arena);
+        free(config);
+    }
+    return NULL;
+}
+
+const struct provider *config_provider(const struct config *config, struct span name)
+{
+    for (size_t i = 0; i < config->provider_count; i++)
+        if (span_equal_nocase(name, span_of(config->providers[i].name)))
+            return &config->providers[i];
+    return NULL;
+}
+
+int config_load(const char *path, config_key_fn key_fn, void *ctx, struct config **ret,
+                struct config_problems *problems, struct err *reterr)
+{
+    CLEANUP(bytes_release) struct bytes text = {.max = CONFIG_MAX_BYTES, .wipe = true};
+    struct stat st;
+    int r = file_read_followed(path, &text, &st, reterr);
+    if (r == -ERR_NOT_FOUND)
+        return config_parse(span_of(built_in), "", 0600, NULL, NULL, ret, problems, reterr);
+    if (r < 0)
+        return r;
+    return config_parse(bytes_span(&text), path, st.st_mode & 07777, key_fn, ctx, ret, problems,
+                        reterr);
+}
