@@ -35,7 +35,7 @@ static const struct option_row status_options[] = {
 };
 
 static const struct option_row model_options[] = {
-    {"explain", 'e', .help = "Show every source that was asked, and which one decided"},
+    {"explain", 'e', .help = "Show every source, and which one decided"},
     END,
 };
 
@@ -68,7 +68,7 @@ static const struct option_row token_options[] = {
 
 static const struct option_row env_options[] = {
     {"shell", 's', "SHELL", .word = WORD_CHOICE, .choices = SHELL_CHOICES,
-     .help = "Whose syntax to print; without it that of $SHELL"},
+     .help = "Whose syntax to print; else that of $SHELL"},
     END,
 };
 
@@ -94,10 +94,9 @@ const struct command commands[] = {
         .name = "model",
         .summary = "Print the effective model of this directory",
         .options = model_options,
-        .details =
-            "The model is chosen by the first that names one: this shell's AICTL_OVERRIDE; the\n"
-            "project's pin (aictl switch); .aictl.local.json; .aictl.json; the same for each\n"
-            "parent directory; the global pin (aictl switch -g); defaultModel.",
+        .details = "The model is chosen by the first that names one: this shell's AICTL_OVERRIDE; "
+                   "the project's pin (aictl switch); .aictl.local.json; .aictl.json; the same for "
+                   "each parent directory; the global pin (aictl switch -g); defaultModel.",
         .run = command_model,
     },
     {
@@ -133,9 +132,8 @@ const struct command commands[] = {
         .max_args = 1,
         .word = WORD_PROVIDER,
         .options = login_options,
-        .details =
-            "The key is asked for without echo, or read from standard input when that is no\n"
-            "terminal. It is never taken from the command line, and never shown again.",
+        .details = "The key is asked for without echo, or read from standard input when that is no "
+                   "terminal. It is never taken from the command line, and never shown again.",
         .takes_key = true,
         .run = command_login,
     },
@@ -171,12 +169,9 @@ const struct command commands[] = {
         .word = WORD_CHOICE,
         .choices = "bash|zsh",
         .options = init_options,
-        .details =
-            "In ~/.bashrc:  eval \"$(aictl init bash)\"\n"
-            "In ~/.zshrc:   eval \"$(aictl init zsh)\"\n"
-            "\n"
-            "AICTL_MODEL then is the effective model at every prompt, for any prompt framework\n"
-            "to show, and bash and zsh show it in front of theirs.",
+        .details = "In ~/.bashrc:  eval \"$(aictl init bash)\"\nIn ~/.zshrc:  eval \"$(aictl init "
+                   "zsh)\"\n\nAICTL_MODEL then is the effective model at every prompt, for prompt "
+                   "frameworks to show; bash and zsh show it in front of their own prompt.",
         .run = command_init,
     },
     {
@@ -198,9 +193,8 @@ const struct command commands[] = {
         .max_args = 1,
         .word = WORD_CHOICE,
         .choices = "run|start|stop|status|reload",
-        .details =
-            "start and stop use systemd --user where it manages aictld, else a process in the\n"
-            "background that logs to aictld.log. run stays in the foreground.",
+        .details = "start and stop use systemd --user where it manages aictld, else a process in "
+                   "the background that logs to aictld.log. run stays in the foreground.",
         .run = command_daemon,
     },
     {

@@ -114,10 +114,12 @@ static int check_config(struct invocation *inv, const char *file)
     const char *name = file ? file : inv->paths.config_file;
     if (!ask_printed_json(inv, result)) {
         print_problems(&inv->screen, name, result);
-        if (ok && !inv->quiet)
+        if (ok && !inv->quiet) {
             screen_printf(&inv->screen, TONE_GOOD, "%s is valid: %d providers, %d models", name,
                           (int)answer_int(result, "providers", 0),
                           (int)answer_int(result, "models", 0));
+            fputc('\n', inv->screen.out);
+        }
     }
     cJSON_Delete(result);
     return ok ? EXIT_OK : error_row(ERR_CONFIG_INVALID)->exit_code;

@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define CTRL_C    3
 #define LONG_WORD 20 /* keys are longer, names of providers are not */
 
 bool looks_like_key(const char *text)
@@ -26,7 +27,7 @@ bool looks_like_key(const char *text)
     return strlen(text) >= LONG_WORD && letters >= 4 && digits >= 4 && !strstr(text, "://");
 }
 
-/* Reads up to a newline or the end, a byte at a time: what follows belongs to somebody else. */
+/* Reads up to a newline, Ctrl-C or the end, a byte at a time: what follows belongs to somebody else. */
 static ssize_t read_line(int fd, char *out, size_t size)
 {
     size_t n = 0;
@@ -38,7 +39,8 @@ static ssize_t read_line(int fd, char *out, size_t size)
             return -1;
         if (r == 0 || out[n] == '\n')
             break;
-        n++;
+        if (out[n++] == CTRL_C)
+            break;
     }
     out[n] = '\0';
     return (ssize_t)n;
@@ -57,14 +59,14 @@ static ssize_t read_hidden(int fd, const char *prompt, char *out, size_t size)
     hidden = old;
     /* Ctrl-C ends the line (as an empty one) instead of the program */
     hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ISIG);
-    hidden.c_cc[VEOL] = 3;
+    hidden.c_cc[VEOL] = CTRL_C;
     sigemptyset(&held);
     sigaddset(&held, SIGINT);
     sigaddset(&held, SIGTERM);
     sigaddset(&held, SIGHUP);
     sigprocmask(SIG_BLOCK, &held, &before);
-    fputs(prompt, stderr);
     tcsetattr(fd, TCSAFLUSH, &hidden);
+    fputs(prompt, stderr); /* only now: what is typed before is thrown away */
     ssize_t n = read_line(fd, out, size);
     tcsetattr(fd, TCSAFLUSH, &old);
     fputc('\n', stderr);
@@ -104,7 +106,7 @@ int keyinput_read(const char *prompt, char key[KEY_MAX], struct failure *reterr)
 {
     ssize_t len = isatty(STDIN_FILENO) ? read_hidden(STDIN_FILENO, prompt, key, KEY_MAX)
                                        : read_line(STDIN_FILENO, key, KEY_MAX);
-    bool is_cancelled = len > 0 && key[len - 1] == 3;
+    bool is_cancelled = len > 0 && key[len - 1] == CTRL_C;
     if (is_cancelled)
         key[0] = '\0';
     if (len > 0)

@@ -5,9 +5,9 @@
 
 #define NAME_WIDTH   12
 #define OPTION_WIDTH 24
+#define TEXT_WIDTH   76
 
-static const char exit_statuses[] =
-    "0 ok, 1 failed, 2 wrong command line, 3 the daemon is down, 4 authentication";
+static const char exit_statuses[] = "0 ok, 1 failed, 2 usage, 3 daemon down, 4 authentication";
 
 /* ---- help ---- */
 
@@ -36,7 +36,7 @@ static void print_options(const struct screen *screen, const struct option_row *
         spell_option(spelled, sizeof(spelled), row);
         fprintf(screen->out, "  %-*s  %s", OPTION_WIDTH, spelled, row->help);
         if (row->choices)
-            fprintf(screen->out, ": %s", row->choices);
+            fprintf(screen->out, ":\n  %-*s  %s", OPTION_WIDTH, "", row->choices);
         fputc('\n', screen->out);
     }
 }
@@ -60,14 +60,29 @@ void manual_overview(const struct screen *screen)
     fprintf(screen->out, "\nExit status: %s.\n", exit_statuses);
 }
 
-/* Text of several lines, indented. */
+/* Text indented and broken between words; its own line breaks stay. */
 static void print_paragraph(FILE *out, const char *text)
 {
+    size_t column = 0;
     while (*text) {
-        size_t n = strcspn(text, "\n");
-        fprintf(out, "%s%.*s\n", n ? "  " : "", (int)n, text);
-        text += n + (text[n] == '\n');
+        size_t n = strcspn(text, " \n");
+        bool is_first = column == 0;
+        if (!is_first && column + 1 + n > TEXT_WIDTH) {
+            fputc('\n', out);
+            is_first = true;
+            column = 0;
+        }
+        if (n > 0)
+            fprintf(out, "%s%.*s", is_first ? "  " : " ", (int)n, text);
+        column += n + !is_first;
+        text += n;
+        if (*text == '\n') {
+            fputc('\n', out);
+            column = 0;
+        }
+        text += *text != '\0';
     }
+    fputc('\n', out);
 }
 
 void manual_command(const struct screen *screen, const struct command *command)
@@ -129,6 +144,18 @@ static void roff_options(FILE *out, const struct option_row *row)
     }
 }
 
+/* Flowing text; its own line breaks stay. */
+static void roff_paragraph(FILE *out, const char *text)
+{
+    fputs(".IP\n", out);
+    for (char line[512]; *text; text += *text == '\n') {
+        size_t n = strcspn(text, "\n");
+        snprintf(line, sizeof(line), "%.*s", (int)n, text);
+        roff_line(out, "", line, text[n] && n ? "\n.br\n" : "\n");
+        text += n;
+    }
+}
+
 static void roff_command(FILE *out, const struct command *command)
 {
     if (command->group)
@@ -138,7 +165,7 @@ static void roff_command(FILE *out, const struct command *command)
         roff_line(out, " \\fI", command->usage, "\\fR");
     roff_line(out, "\n", command->summary, ".\n");
     if (command->details)
-        roff_line(out, ".IP\n.nf\n", command->details, "\n.fi\n");
+        roff_paragraph(out, command->details);
     if (command->options) {
         fputs(".RS\n", out);
         roff_options(out, command->options);

@@ -357,8 +357,10 @@ char *format_span(char *out, size_t size, int64_t ms)
     int64_t s = ms / 1000;
     if (ms < 0)
         snprintf(out, size, "-");
-    else if (ms < 1000)
+    else if (ms > 0 && ms < 1000)
         snprintf(out, size, "%d ms", (int)ms);
+    else if (s < 60 && ms % 1000 == 0)
+        snprintf(out, size, "%d s", (int)s);
     else if (s < 60)
         snprintf(out, size, "%d.%d s", (int)s, (int)(ms % 1000 / 100));
     else if (s < 3600)

@@ -81,7 +81,7 @@ void table_print(const struct table *table, const struct screen *screen);
 
 /* "just now", "42 s ago", "5 min ago", "3 h ago", "12 d ago". */
 char *format_ago(char *out, size_t size, int64_t ms);
-/* "850 ms", "4.2 s", "3 min 10 s", "2 h 5 min", "4 d 3 h". */
+/* "850 ms", "4.2 s", "12 s", "3 min 10 s", "2 h 5 min", "4 d 3 h". */
 char *format_span(char *out, size_t size, int64_t ms);
 /* "0", "9500", "12.3k", "120k", "4.1M": five columns at most up to 999M. */
 char *format_count(char *out, size_t size, int64_t count);

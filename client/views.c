@@ -90,6 +90,12 @@ void view_providers(const struct screen *screen, const cJSON *providers)
     };
     const cJSON *provider;
     struct table table;
+    if (cJSON_GetArraySize(providers) == 0) {
+        screen_put(screen, TONE_WARN, "  No provider is configured. ");
+        screen_put(screen, TONE_DIM, "Add one: aictl login PROVIDER");
+        fputc('\n', screen->out);
+        return;
+    }
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]), 2);
     cJSON_ArrayForEach(provider, providers)
     {

@@ -34,6 +34,7 @@ struct daemon {
     struct gateway gateway;
     struct http_server *http;
     struct control *control;
+    struct control_hooks hooks;
     struct demo *demo;
     struct listener *listeners[LISTENERS_MAX];
     size_t listener_count;
@@ -259,9 +260,12 @@ static int open_gateway(struct daemon *daemon, struct err *reterr)
     struct gateway *gateway = &daemon->gateway;
     const struct options *options = &gateway->config->options;
     const char *home = getenv("HOME");
-    const struct control_hooks hooks = {
-        .reload = reload, .stop = stop, .config_error = config_error, .url = url,
-        .config_file = daemon->paths.config_file, .ctx = daemon};
+    daemon->hooks = (struct control_hooks){.reload = reload,
+                                           .stop = stop,
+                                           .config_error = config_error,
+                                           .url = url,
+                                           .config_file = daemon->paths.config_file,
+                                           .ctx = daemon};
     (void)snprintf(daemon->demo_socket, sizeof(daemon->demo_socket), "%.*s/demo.sock",
                    RENDEZVOUS_PATH - 16, daemon->paths.runtime_dir);
     gateway->loop = daemon->loop;
@@ -275,7 +279,7 @@ static int open_gateway(struct daemon *daemon, struct err *reterr)
     daemon->http = http_server_new(daemon->loop, &limits, &exchange_http_handler, gateway);
     int r = demo_open(daemon->loop, daemon->demo_socket, &daemon->demo, reterr);
     if (r == 0)
-        r = control_open(gateway, &hooks, &daemon->control, reterr);
+        r = control_open(gateway, &daemon->hooks, &daemon->control, reterr);
     return r;
 }
 

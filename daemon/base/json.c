@@ -140,12 +140,27 @@ struct json json_peek(struct span text)
 
 /* ---- members by name ---- */
 
-static bool is_named(struct json key, const char *name, size_t len)
+/* A member's name as it stands, with the rare escapes in it found once. */
+struct member_name {
+    struct json key;
+    struct span raw;
+    bool is_escaped;
+};
+
+static struct member_name member_name(struct json key)
 {
     struct span raw = json_raw_text(key);
-    if (raw.len == len && !memcmp(raw.at, name, len))
-        return true;
-    return raw.len > len && memchr(raw.at, '\\', raw.len) && json_is(key, name);
+    return (struct member_name){key, raw, raw.len && memchr(raw.at, '\\', raw.len)};
+}
+
+static bool is_named(const struct member_name *member, const char *name)
+{
+    if (member->is_escaped)
+        return json_is(member->key, name);
+    struct span raw = member->raw;
+    if (raw.len == 0 || raw.at[0] != name[0])
+        return raw.len == 0 && !name[0];
+    return strlen(name) == raw.len && !memcmp(raw.at, name, raw.len);
 }
 
 struct json json_get(struct json object, const char *name)
@@ -155,10 +170,11 @@ struct json json_get(struct json object, const char *name)
         return absent;
     struct json_iter iter = json_iter(object);
     struct json key, value;
-    size_t len = strlen(name);
-    while (json_next_member(&iter, &key, &value))
-        if (is_named(key, name, len))
+    while (json_next_member(&iter, &key, &value)) {
+        struct member_name member = member_name(key);
+        if (is_named(&member, name))
             return value;
+    }
     return absent;
 }
 
@@ -182,8 +198,9 @@ void json_find(struct json object, const char *const *names, struct json *out)
     struct json_iter iter = json_iter(object);
     struct json key, value;
     while (wanted && json_next_member(&iter, &key, &value)) {
+        struct member_name member = member_name(key);
         for (size_t i = 0; names[i]; i++) {
-            if (out[i].type != JSON_ABSENT || !is_named(key, names[i], strlen(names[i])))
+            if (out[i].type != JSON_ABSENT || !is_named(&member, names[i]))
                 continue;
             out[i] = value;
             wanted--;

@@ -37,15 +37,23 @@ static bool check_escape(struct json_scan *scan, const char *end)
     return true;
 }
 
+/* The end of a run of bytes that need no look. */
+static const char *skip_plain(const char *at, const char *end)
+{
+    while (end - at >= 8 && is_plain_word(at))
+        at += 8;
+    while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '\\')
+        at++;
+    return at;
+}
+
 /* The contents of a string that ends (with its quote) at `end`. */
 static bool check_string(struct json_scan *scan, struct json string)
 {
     const char *end = string.at + string.len - 1;
     scan->at = string.at + 1;
-    while (scan->at < end) {
-        if (end - scan->at >= 8 && is_plain_word(scan->at)) {
-            scan->at += 8;
-        } else if (*scan->at == '\\') {
+    while ((scan->at = skip_plain(scan->at, end)) < end) {
+        if (*scan->at == '\\') {
             if (!check_escape(scan, end))
                 return false;
         } else if ((unsigned char)*scan->at < 0x20) {

@@ -129,19 +129,48 @@ static struct provider_row row_of(const struct provider *provider)
     };
 }
 
+static bool is_listed(const char *const *models, size_t count, const char *model)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcasecmp(models[i], model))
+            return true;
+    return false;
+}
+
+/* The models the row has already stay, since aliases and pins may name them; new ones follow. */
+static int add_models(struct import *import, const struct provider *existing,
+                      struct provider_row *row, struct err *reterr)
+{
+    size_t count = 0, most = existing->model_count + row->model_count;
+    const char **models = arena_alloc(&import->call->arena, (most + 1) * sizeof(*models));
+    if (!models)
+        return err_set(reterr, ERR_TOO_LARGE, "%s: %zu models", row->name, most);
+    for (; count < existing->model_count; count++)
+        models[count] = existing->models[count];
+    for (size_t i = 0; i < row->model_count; i++)
+        if (!is_listed(models, count, row->models[i]))
+            models[count++] = row->models[i];
+    row->models = models;
+    row->model_count = count;
+    return 0;
+}
+
 /* One provider into the config.json there is. */
 static int merge_provider(struct import *import, const struct provider *provider,
                           struct err *reterr)
 {
     struct provider_row row = row_of(provider);
     bool has_key = provider->key_mode == KEY_MODE_VAULT;
-    bool is_known = config_provider(import->call->gateway->config, span_of(provider->name));
-    int r = config_change_provider(&import->change, &row, reterr);
+    const struct provider *existing =
+        config_provider(import->call->gateway->config, span_of(provider->name));
+    int r = existing ? add_models(import, existing, &row, reterr) : 0;
+    if (r == 0)
+        r = config_change_provider(&import->change, &row, reterr);
     if (r == 0 && has_key)
         r = config_change_key(&import->change, provider->name, reterr);
     if (r < 0)
         return r;
-    cJSON_AddItemToArray(is_known ? import->updated : import->added, view_text(provider->name));
+    cJSON_AddItemToArray(existing ? import->updated : import->added, view_text(provider->name));
     if (has_key && strcasecmp(provider->key_id, provider->name))
         warn(import, "%s: its key is now looked for under its own name in the vault",
              provider->name);

@@ -102,19 +102,33 @@ static void on_token(void *ctx, const struct token_info *info)
         search->found = true;
 }
 
-static void add_token(cJSON *status, const struct call *call)
+static bool has_token(const struct call *call, const char *dir, const char *override)
+{
+    struct token_search search = {dir, override, false};
+    tokens_each(call->gateway->tokens, on_token, &search);
+    return search.found;
+}
+
+/*
+ * The token of the directory, else of its project, else the global one. Only that one is made when
+ * it is not there yet: a look into each directory must not leave a token behind.
+ */
+static void add_token(cJSON *status, const struct call *call, const struct project_view *project)
 {
     struct gateway *gateway = call->gateway;
-    struct token_search search = {call_text(call, "dir"), call_text(call, "override"), false};
-    char text[TOKEN_TEXT], masked[TOKEN_TEXT];
+    const char *dir = call_text(call, "dir"), *override = call_text(call, "override");
     const struct token_info *info;
-    tokens_each(gateway->tokens, on_token, &search);
-    bool is_shown =
-        search.found && tokens_get(gateway->tokens, gateway->vault, search.dir, search.override,
-                                   NULL, loop_wall_ms() / 1000, 0, text, &info, NULL) == 0;
+    char text[TOKEN_TEXT], masked[TOKEN_TEXT];
+    if (!has_token(call, dir, override))
+        override = NULL;
+    if (!has_token(call, dir, override))
+        dir = project->dir && has_token(call, project->dir, NULL) ? project->dir : NULL;
+    bool is_shown = tokens_get(gateway->tokens, gateway->vault, dir, override, NULL,
+                               loop_wall_ms() / 1000, 0, text, &info, NULL) == 0;
     if (is_shown)
         token_mask(text, masked);
     view_add_text(status, "token_masked", is_shown ? masked : NULL);
+    explicit_bzero(text, sizeof(text));
 }
 
 static void add_providers(cJSON *status, const struct gateway *gateway)
@@ -160,7 +174,7 @@ int method_STATUS(struct call *call, struct err *reterr)
     add_configuration(status, call);
     cJSON_AddItemToObject(status, "project", view_project(&effective.view));
     view_add_effective(status, &effective);
-    add_token(status, call);
+    add_token(status, call, &effective.view);
     add_providers(status, call->gateway);
     add_requests(status, call->gateway, recent);
     return 0;

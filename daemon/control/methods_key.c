@@ -140,6 +140,8 @@ int method_KEY_SET(struct call *call, struct err *reterr)
     char *name = arena_copy(&call->arena, span_of(login.row.name));
     char *key_id = arena_copy(&call->arena, span_of(login.key_id));
     r = url_origin(span_of(login.row.base_url), true, login.origin, sizeof(login.origin), reterr);
+    if (r < 0)
+        (void)err_prefix(reterr, "%s", name); /* r stays */
     if (r == 0)
         r = log_in(call, &login, reterr);
     config_unref(config);

@@ -30,7 +30,8 @@ struct attempt {
     struct bytes request_body; /* the edited body; empty when the client's goes out unchanged */
     enum form form;
     struct sse sse;
-    struct span run; /* events seen in this feed that go out, as one run of bytes */
+    struct span fed; /* the bytes being read */
+    struct span run; /* the events among them that go out next, as one run of bytes */
     struct tap tap;
     struct bytes body; /* a whole answer or an error's */
     const char *headers[HEADERS_MAX + 1];
@@ -356,13 +357,23 @@ static void on_head(void *ctx, int status, const struct fetch_header *headers, s
 
 /* ---- the answer's body ---- */
 
-/* Hands on the run gathered so far. True when the owner has cancelled the attempt meanwhile. */
 static void flush_run(struct attempt *attempt)
 {
     struct span run = attempt->run;
     attempt->run = (struct span){NULL, 0};
     if (run.len)
         attempt->events->on_output(attempt->ctx, run, attempt->tap.has_content);
+}
+
+/* Passes on an event's bytes; neighbours among the bytes being read go out together. */
+static void pass_on(struct attempt *attempt, struct span raw)
+{
+    bool stays = attempt->fed.at && raw.at >= attempt->fed.at && raw.at < attempt->fed.at + attempt->fed.len;
+    if (attempt->run.at + attempt->run.len != raw.at)
+        flush_run(attempt);
+    attempt->run = attempt->run.len ? (struct span){attempt->run.at, attempt->run.len + raw.len} : raw;
+    if (!stays)
+        flush_run(attempt); /* it was put together from pieces: good for this call only */
 }
 
 static int on_event(void *ctx, const struct sse_event *event)
@@ -376,15 +387,8 @@ static int on_event(void *ctx, const struct sse_event *event)
         return -attempt->tap.error_kind;
     if (attempt->tap.has_content && !had_content)
         attempt->record.content_ms = elapsed_ms(attempt);
-    bool adjoins = attempt->run.at && attempt->run.at + attempt->run.len == event->raw.at;
-    if (attempt->run.len && (verdict == TAP_HIDE || !adjoins))
-        flush_run(attempt);
-    if (verdict == TAP_HIDE)
-        return 0;
-    if (attempt->run.len)
-        attempt->run.len += event->raw.len;
-    else
-        attempt->run = event->raw;
+    if (verdict == TAP_PASS)
+        pass_on(attempt, event->raw);
     return 0;
 }
 
@@ -405,6 +409,7 @@ static void on_body(void *ctx, struct span data)
     struct attempt *attempt = ctx;
     struct err err = {0};
     if (attempt->form == FORM_STREAM) {
+        attempt->fed = data;
         int r = sse_feed(&attempt->sse, data, on_event, attempt);
         flush_run(attempt);
         if (r < 0)
@@ -468,11 +473,29 @@ static void end_whole_answer(struct attempt *attempt)
     end(attempt, err.kind ? END_PROVIDER_ERROR : END_DONE, &err, NULL);
 }
 
+/*
+ * An event that the end of the stream cut off: one that only lacks its blank line (some providers')
+ * is passed on with it, a torn one is dropped.
+ */
+static int on_last_event(void *ctx, const struct sse_event *event)
+{
+    struct attempt *attempt = ctx;
+    struct json value;
+    bool is_whole = span_equal(event->data, SPAN("[DONE]")) || json_skim(event->data, &value, NULL) == 0;
+    if (!is_whole)
+        return 0;
+    int r = on_event(attempt, event);
+    if (r == 0)
+        attempt->events->on_output(attempt->ctx, SPAN("\n\n"), attempt->tap.has_content);
+    return r;
+}
+
 /* The end of a stream's bytes is a good end only after the model's turn was finished. */
 static void end_stream(struct attempt *attempt)
 {
     struct err err = {0};
-    int r = sse_finish(&attempt->sse, on_event, attempt);
+    attempt->fed = (struct span){NULL, 0};
+    int r = sse_finish(&attempt->sse, on_last_event, attempt);
     flush_run(attempt);
     if (r < 0 && attempt->tap.error_kind)
         err_set(&err, -r, "%s", scrub_text(attempt->tap.error_text));
@@ -481,11 +504,19 @@ static void end_stream(struct attempt *attempt)
     end(attempt, err.kind ? (r < 0 ? END_PROVIDER_ERROR : END_PROVIDER_RESET) : END_DONE, &err, NULL);
 }
 
+/* Failures of the connection name the provider and its address. */
+static void end_broken(struct attempt *attempt, const struct err *err)
+{
+    struct err named = *err;
+    err_prefix(&named, "%s at %s", attempt->provider->name, attempt->provider->base_url);
+    end(attempt, reason_of(err), &named, NULL);
+}
+
 static void on_done(void *ctx, const struct err *err)
 {
     struct attempt *attempt = ctx;
     if (err)
-        end(attempt, reason_of(err), err, NULL);
+        end_broken(attempt, err);
     else if (attempt->form == FORM_ERROR)
         end_error_answer(attempt);
     else if (attempt->form == FORM_STREAM)

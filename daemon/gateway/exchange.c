@@ -181,6 +181,7 @@ static int on_head(void *ctx, struct http_call *call)
     struct err err = {0};
     int r = check_head(gateway, call, &endpoint, &token, &err);
     if (r < 0) {
+        http_close_after(call); /* what follows on such a connection is not looked at */
         refuse_call(call, endpoint.surface, &err, NULL);
         return r;
     }
@@ -448,6 +449,14 @@ static void finish_broken(struct exchange *exchange, const struct err *err)
     finish(exchange, err->detail);
 }
 
+/* A stream was promised to the client in the silence, and the provider answers with a whole body. */
+static void finish_unexpected(struct exchange *exchange)
+{
+    struct err err = {0};
+    err_set(&err, ERR_PROVIDER_ANSWER, "it answered a stream request with a plain body, too late to pass it on");
+    finish_broken(exchange, &err);
+}
+
 /*
  * The provider's own error answer: status and words kept, in the caller's shape. A refused key is not
  * the client's: it gets our words with the step that mends it.
@@ -504,8 +513,11 @@ static void on_attempt_end(void *ctx, const struct attempt_result *result)
     struct exchange *exchange = ctx;
     exchange->attempt = NULL;
     timer_stop(&exchange->timer);
-    if (result->end != END_DONE && exchange->state == ANSWERING)
+    bool is_late = exchange->state == ANSWERING && !result->is_stream;
+    if (exchange->state == ANSWERING && result->end != END_DONE)
         finish_broken(exchange, &result->err);
+    else if (is_late)
+        finish_unexpected(exchange);
     else if (result->end != END_DONE)
         fail(exchange, &result->err, result);
     else if (result->is_stream)

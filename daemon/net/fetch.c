@@ -480,7 +480,7 @@ static int kind_of(const struct fetch *fetch, CURLcode code)
     case CURLE_UNSUPPORTED_PROTOCOL:
         return ERR_PROVIDER_ANSWER;
     default:
-        return ERR_INTERNAL;
+        return fetch->is_connected ? ERR_PROVIDER_ANSWER : ERR_INTERNAL;
     }
 }
 
@@ -491,9 +491,9 @@ static void finish(struct fetch *fetch, CURLcode code)
     void *ctx = fetch->ctx;
     bool is_cancelled = fetch->is_cancelled;
     struct err err = fetch->err;
-    if (code != CURLE_OK && !err.kind)
+    if (!err.kind && code != CURLE_OK)
         err_set(&err, kind_of(fetch, code), "%s", curl_easy_strerror(code));
-    else if (code == CURLE_OK && !fetch->has_head)
+    else if (!err.kind && !fetch->has_head)
         err_set(&err, ERR_PROVIDER_ANSWER, "no final status came");
     release(fetch);
     if (!is_cancelled)

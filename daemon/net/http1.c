@@ -111,17 +111,37 @@ static void close_connection(struct connection *connection)
 
 /* ---- answering ---- */
 
+/* Reason phrases of RFC 9110 for what is sent here; clients must not look at them. */
 static const char *reason(int status)
 {
-    switch (status) {
-#define XX(number, name, text)                                                                     \
-    case number:                                                                                   \
-        return #text;
-        HTTP_STATUS_MAP(XX)
-#undef XX
-    default:
-        return "Status";
-    }
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {
+        {200, "OK"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {421, "Misdirected Request"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    return "Status";
 }
 
 static const char *date_of(struct http_server *server)
@@ -244,7 +264,12 @@ void http_answer(struct http_call *call, int status, http_headers headers, struc
 /* An answer to a request that never became a call of the handler's, or has just stopped being one. */
 static void refuse(struct connection *connection, const struct err *err)
 {
-    static const char *const headers[] = {"Content-Type: application/json", NULL};
+    const struct error_row *row = error_row(err->kind);
+    const char *const headers[] = {
+        "Content-Type: application/json",
+        row->retryable ? "x-should-retry: true" : "x-should-retry: false",
+        NULL,
+    };
     struct http_server *server = connection->server;
     struct http_call *call = &connection->call;
     struct bytes body = {.max = 8192};
@@ -254,7 +279,7 @@ static void refuse(struct connection *connection, const struct err *err)
     call->close_after = true;
     if (connection->state == IDLE)
         enter(connection, HEAD);
-    http_answer(call, error_row(err->kind)->http_status, headers, bytes_span(&body));
+    http_answer(call, row->http_status, headers, bytes_span(&body));
     bytes_release(&body);
 }
 

@@ -30,6 +30,24 @@ static int bad(struct err *reterr, const char *why)
     return err_set(reterr, ERR_INVALID_REQUEST, "%s", why);
 }
 
+/* Characters of a header name (RFC 9110 5.6.2). */
+static bool is_token_char(char c)
+{
+    return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+/* llhttp 8 takes spaces in and behind a name, where others would see another header. */
+static int check_name(struct span line, struct err *reterr)
+{
+    struct span rest, name = span_cut(line, ':', &rest);
+    if (!rest.at || name.len == 0)
+        return bad(reterr, "a header line has no name or no colon");
+    for (size_t i = 0; i < name.len; i++)
+        if (!is_token_char(name.at[i]))
+            return bad(reterr, "a header name has a character it may not have");
+    return 0;
+}
+
 static int check_line(struct span line, bool is_first, struct err *reterr)
 {
     if (!is_first && (line.at[0] == ' ' || line.at[0] == '\t'))
@@ -80,6 +98,8 @@ ssize_t http_head_length(struct span input, struct err *reterr)
             return 0;
         if (end == at)
             return (ssize_t)end + 2;
+        if (at != first && check_name((struct span){input.at + at, end - at}, reterr) < 0)
+            return -ERR_INVALID_REQUEST;
         at = end + 2;
     }
     return 0;

@@ -11,7 +11,8 @@
  * differ from what a user could write.
  */
 static const char built_in[] =
-    "{\"providers\": [{\"name\": \"demo\", \"type\": \"demo\", \"models\": [\"demo\", \"demo-fast\"],"
+    "{\"providers\": [{\"name\": \"demo\", \"type\": \"demo\", \"models\": [\"demo\", "
+    "\"demo-fast\"],"
     " \"description\": \"Offline demonstration: its answers are invented here, no AI is asked\"}],"
     " \"defaultModel\": \"demo\"}";
 

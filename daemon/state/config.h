@@ -18,7 +18,7 @@
 #include "policy/names.h"
 #include "state/url.h"
 
-#define CONFIG_MAX_BYTES (1024 * 1024)
+#define CONFIG_MAX_BYTES (1024 * 1024) /* of a file */
 
 /* The options, as fields: from options.def. Times in ms, sizes in bytes. */
 struct options {
@@ -64,8 +64,7 @@ struct config {
 };
 
 /* A plain key met while reading: provider's name, its origin, the key (borrowed, then wiped). */
-typedef void (*config_key_fn)(void *ctx, const char *provider, const char *origin,
-                              struct span key);
+typedef void (*config_key_fn)(void *ctx, const char *provider, const char *origin, struct span key);
 
 /* One problem of a text. */
 struct config_problem {
@@ -91,8 +90,8 @@ int config_parse(struct span text, const char *file, unsigned mode, config_key_f
                  struct config **ret, struct config_problems *problems, struct err *reterr);
 
 /*
- * Reads the file; one that does not exist gives the built-in configuration: the demo provider, plainly
- * labelled, and its models.
+ * Reads the file; one that does not exist gives the built-in configuration: the demo provider,
+ * plainly labelled, and its models.
  */
 int config_load(const char *path, config_key_fn key_fn, void *ctx, struct config **ret,
                 struct config_problems *problems, struct err *reterr);
@@ -109,13 +108,13 @@ bool config_is_provider_name(struct span name);
 
 /*
  * Both edit functions replace what is in `out`. Indentation and line ends follow what is there. The
- * result is checked to be JSON again. -ERR_CONFIG_INVALID with line and column when the text is not;
- * -ERR_TOO_LARGE above CONFIG_MAX_BYTES or out->max.
+ * result is checked to be JSON again. -ERR_CONFIG_INVALID with line and column when the text is
+ * not; -ERR_TOO_LARGE above CONFIG_MAX_BYTES or out->max.
  */
 
 /*
- * Returns in `out` the text with `apiKey` of a provider set to "vault:NAME". -ERR_NOT_FOUND when the
- * text has no such provider.
+ * Returns in `out` the text with `apiKey` of a provider set to "vault:NAME". -ERR_NOT_FOUND when
+ * the text has no such provider.
  */
 int config_edit_key(struct span text, const char *provider, struct bytes *out, struct err *reterr);
 

@@ -416,8 +416,8 @@ static int add_providers(struct config_layout *layout, struct json old,
 static bool is_empty_file(struct span text)
 {
     struct bytes copy = {.max = text.len, .wipe = true};
-    bool is_empty = bytes_add_span(&copy, text) == 0 &&
-                    json_blank_comments(copy.data, copy.len, NULL) == 0;
+    bool is_empty =
+        bytes_add_span(&copy, text) == 0 && json_blank_comments(copy.data, copy.len, NULL) == 0;
     for (size_t i = 0; i < copy.len && is_empty; i++)
         is_empty = memchr(" \t\r\n", copy.data[i], 4) != NULL;
     bytes_release(&copy);

@@ -103,7 +103,7 @@ int config_replace(struct config_layout *layout, struct json slice, struct span 
 
 /* What follows a value up to the next token or the end of its line. */
 struct trail {
-    size_t end;     /* behind the last comma or comment on the line */
+    size_t end; /* behind the last comma or comment on the line */
     bool has_comma;
     bool ends_line; /* nothing but comments follows on the line */
 };
@@ -198,8 +198,8 @@ int config_insert_first(struct config_layout *layout, struct json container, str
     struct span base = config_line_indent(layout, closing.at ? bracket.at : container.at);
     char *text;
     if (closing.at) /* the bracket has a line of its own: the item gets one before it */
-        text = arena_printf(&layout->arena, SPAN_FMT SPAN_FMT "%s" SPAN_FMT,
-                            SPAN_ARG(layout->unit), SPAN_ARG(item), layout->eol, SPAN_ARG(closing));
+        text = arena_printf(&layout->arena, SPAN_FMT SPAN_FMT "%s" SPAN_FMT, SPAN_ARG(layout->unit),
+                            SPAN_ARG(item), layout->eol, SPAN_ARG(closing));
     else
         text = arena_printf(&layout->arena, "%s" SPAN_FMT SPAN_FMT SPAN_FMT "%s" SPAN_FMT,
                             layout->eol, SPAN_ARG(base), SPAN_ARG(layout->unit), SPAN_ARG(item),

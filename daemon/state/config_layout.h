@@ -17,9 +17,9 @@
 
 struct config_layout {
     const struct config_text *text;
-    const char *eol;   /* "\n" or "\r\n" */
+    const char *eol; /* "\n" or "\r\n" */
     struct span unit;
-    bool is_one_line;  /* the whole value stands on one line */
+    bool is_one_line;   /* the whole value stands on one line */
     struct arena arena; /* of the edits' texts */
     struct splices edits;
 };

@@ -82,14 +82,15 @@ static bool has_type(struct json value, enum member_type type)
         return value.type == JSON_OBJECT;
     case MEMBER_BOOL:
         return value.type == JSON_TRUE || value.type == JSON_FALSE;
-    default:
-        return true;
     }
+    return false;
 }
 
 static const char *const type_words[] = {
-    [MEMBER_STRING] = "a string", [MEMBER_ARRAY] = "an array",    [MEMBER_OBJECT] = "an object",
-    [MEMBER_BOOL] = "true or false", [MEMBER_ANY] = "anything",
+    [MEMBER_STRING] = "a string",
+    [MEMBER_ARRAY] = "an array",
+    [MEMBER_OBJECT] = "an object",
+    [MEMBER_BOOL] = "true or false",
 };
 
 #define ROWS_MAX 32
@@ -100,9 +101,12 @@ static void warn_unknown(struct config_reader *reader, struct json key,
     const char *names[ROWS_MAX + 1] = {NULL};
     for (size_t i = 0; rows[i].name && i < ROWS_MAX; i++)
         names[i] = rows[i].name;
+    if (!config_report_has_room(&reader->report, true))
+        return;
     char hint[64];
     struct span name = config_string(reader, key);
-    config_warn(&reader->report, key, "%s is not known here; it has no effect (%ssee docs/CONFIG.md)",
+    config_warn(&reader->report, key,
+                "%s is not known here; it has no effect (%ssee docs/CONFIG.md)",
                 log_quote(name, 48), config_did_you_mean(name, names, hint, sizeof(hint)));
 }
 
@@ -172,7 +176,9 @@ static void check_names(struct config_reader *reader, struct json object)
     for (i = 1; i < count; i++) {
         if (!span_equal(list[i - 1].name, list[i].name))
             continue;
-        struct json_place first = config_text_place(&reader->text, list[i - 1].key.at);
+        struct json_place first = {0};
+        if (config_report_has_room(&reader->report, false))
+            first = config_text_place(&reader->text, list[i - 1].key.at);
         config_error(&reader->report, list[i].key, "%s stands here twice; before at %u:%u",
                      log_quote(list[i].name, 48), first.line, first.column);
     }
@@ -234,7 +240,8 @@ static void report_no_model(struct config_reader *reader, struct json where, str
         return;
     }
     struct bytes hint = {.max = 160};
-    name_suggest(&reader->config->catalogue, name, &hint);
+    if (config_report_has_room(&reader->report, false))
+        name_suggest(&reader->config->catalogue, name, &hint);
     config_error(&reader->report, where, "%s is no configured model (%s)", log_quote(name, 48),
                  hint.data ? hint.data : "");
     bytes_release(&hint);
@@ -417,7 +424,8 @@ static int fail_with_first(const struct config_reader *reader, struct err *reter
         config_problem_text(&problems->list[i], reader->file, text, sizeof(text));
         return err_set(reterr, ERR_CONFIG_INVALID, "%s", text);
     }
-    return err_set(reterr, ERR_CONFIG_INVALID, "%s", reader->file); /* not reached: errors are kept */
+    return err_set(reterr, ERR_CONFIG_INVALID, "%s",
+                   reader->file); /* not reached: errors are kept */
 }
 
 static struct config *new_config(void)
@@ -442,14 +450,11 @@ int config_parse(struct span text, const char *file, unsigned mode, config_key_f
 {
     struct config_problems unwanted;
     struct config_fault fault;
-    CLEANUP(reader_release) struct config_reader reader = {
-        .config = new_config(), .file = file, .mode = mode};
+    CLEANUP(reader_release)
+    struct config_reader reader = {.config = new_config(), .file = file, .mode = mode};
     reader.report = (struct config_report){&reader.text, problems ? problems : &unwanted, 0};
     reader.report.problems->count = 0;
     arena_init(&reader.scratch, ARENA_MAX);
-    if (text.len > CONFIG_MAX_BYTES)
-        return err_set(reterr, ERR_CONFIG_INVALID, "%s: larger than %d bytes", file,
-                       CONFIG_MAX_BYTES);
 
     if (config_text_init(&reader.text, text, &fault) < 0)
         config_fault(&reader.report, &fault);

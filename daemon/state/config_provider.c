@@ -418,8 +418,7 @@ void config_read_providers(struct config_reader *reader, struct json array)
         return;
     }
     reader->config->providers = config_alloc(reader, count * sizeof(struct provider));
-    reader->skipped =
-        arena_alloc(&reader->scratch, CONFIG_MODELS_TOTAL * sizeof(*reader->skipped));
+    reader->skipped = arena_alloc(&reader->scratch, CONFIG_MODELS_TOTAL * sizeof(*reader->skipped));
     if (!reader->skipped)
         abort(); /* the arena is new and larger than this */
     struct json value;

@@ -42,7 +42,7 @@ struct config_reader {
     size_t skipped_count;
 };
 
-enum member_type { MEMBER_STRING, MEMBER_ARRAY, MEMBER_OBJECT, MEMBER_BOOL, MEMBER_ANY };
+enum member_type { MEMBER_STRING, MEMBER_ARRAY, MEMBER_OBJECT, MEMBER_BOOL };
 
 struct member_row {
     const char *name;
@@ -51,9 +51,9 @@ struct member_row {
 
 /*
  * Finds the members of an object that `rows` (ended by a NULL name) lists: out[i] is that of
- * rows[i], JSON_ABSENT when it is missing or null. One of another type is an error and JSON_ABSENT too,
- * but keeps its place, so that nobody calls it missing (config_is_missing). Unknown members are
- * warnings.
+ * rows[i], JSON_ABSENT when it is missing or null. One of another type is an error and JSON_ABSENT
+ * too, but keeps its place, so that nobody calls it missing (config_is_missing). Unknown members
+ * are warnings.
  */
 void config_read_members(struct config_reader *reader, struct json object,
                          const struct member_row *rows, struct json *out);

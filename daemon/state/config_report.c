@@ -7,22 +7,39 @@
 
 #define LIST_MAX (sizeof(((struct config_problems *)NULL)->list) / sizeof(struct config_problem))
 
-/* Room for one more problem; an error takes the place of the last warning when the list is full. */
-static struct config_problem *room_for(struct config_problems *problems, bool is_warning)
+/* Where one more problem goes: an error takes the place of the last warning of a full list. */
+static size_t room_for(const struct config_problems *problems, bool is_warning)
 {
-    if (problems->count < LIST_MAX)
-        return &problems->list[problems->count++];
-    for (size_t i = LIST_MAX; i > 0 && !is_warning; i--)
-        if (problems->list[i - 1].is_warning)
-            return &problems->list[i - 1];
-    return NULL;
+    size_t at = problems->count;
+    if (at < LIST_MAX || is_warning)
+        return at;
+    while (at > 0 && !problems->list[at - 1].is_warning)
+        at--;
+    return at > 0 ? at - 1 : LIST_MAX;
 }
 
-static void add(struct config_report *report, struct json where, bool is_warning,
-                const char *format, va_list args)
+bool config_report_has_room(const struct config_report *report, bool is_warning)
+{
+    return room_for(report->problems, is_warning) < LIST_MAX;
+}
+
+/* A place in the list, or NULL when it is full. */
+static struct config_problem *take_room(struct config_problems *problems, bool is_warning)
+{
+    size_t at = room_for(problems, is_warning);
+    if (at == LIST_MAX)
+        return NULL;
+    if (at == problems->count)
+        problems->count++;
+    return &problems->list[at];
+}
+
+__attribute__((format(printf, 4, 0))) static void add(struct config_report *report,
+                                                      struct json where, bool is_warning,
+                                                      const char *format, va_list args)
 {
     report->error_count += !is_warning;
-    struct config_problem *problem = room_for(report->problems, is_warning);
+    struct config_problem *problem = take_room(report->problems, is_warning);
     if (!problem)
         return;
     struct json_place place = config_text_place(report->text, where.at);
@@ -52,7 +69,7 @@ void config_warn(struct config_report *report, struct json where, const char *fo
 void config_fault(struct config_report *report, const struct config_fault *fault)
 {
     report->error_count++;
-    struct config_problem *problem = room_for(report->problems, false);
+    struct config_problem *problem = take_room(report->problems, false);
     if (!problem)
         return;
     *problem = (struct config_problem){.line = fault->place.line, .column = fault->place.column};

@@ -18,6 +18,11 @@ void config_error(struct config_report *report, struct json where, const char *f
     __attribute__((format(printf, 3, 4)));
 void config_warn(struct config_report *report, struct json where, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/*
+ * True when the list still takes an error or a warning. A problem is counted in any case; this is
+ * for callers whose hint costs more than a moment, such as a search for near names.
+ */
+bool config_report_has_room(const struct config_report *report, bool is_warning);
 /* The error that the text is not JSON at all. */
 void config_fault(struct config_report *report, const struct config_fault *fault);
 

@@ -70,15 +70,22 @@ static void read_int(struct config_reader *reader, const struct option_row *row,
         *ret = number;
 }
 
+static void warn_unknown(struct config_reader *reader, struct json key)
+{
+    if (!config_report_has_room(&reader->report, true))
+        return;
+    char hint[96];
+    struct span name = config_string(reader, key);
+    config_warn(&reader->report, key,
+                "%s is not an option; it has no effect (%ssee docs/CONFIG.md)", log_quote(name, 48),
+                config_did_you_mean(name, option_names, hint, sizeof(hint)));
+}
+
 static void read_option(struct config_reader *reader, struct json key, struct json value)
 {
     const struct option_row *row = find_option(key);
     if (!row) {
-        char hint[96];
-        struct span name = config_string(reader, key);
-        config_warn(
-            &reader->report, key, "%s is not an option; it has no effect (%ssee docs/CONFIG.md)",
-            log_quote(name, 48), config_did_you_mean(name, option_names, hint, sizeof(hint)));
+        warn_unknown(reader, key);
         return;
     }
     if (value.type == JSON_NULL)

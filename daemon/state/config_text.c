@@ -11,10 +11,17 @@ static void read_fault(const struct err *err, struct config_fault *ret)
 {
     int behind = 0;
     const char *why = err->detail, *line = strstr(err->detail, "line ");
-    if (line && sscanf(line, "line %u, column %u: %n", &ret->place.line, &ret->place.column,
-                       &behind) == 2)
+    if (line &&
+        sscanf(line, "line %u, column %u: %n", &ret->place.line, &ret->place.column, &behind) == 2)
         why = line + behind;
     (void)snprintf(ret->why, sizeof(ret->why), "not valid JSON: %.120s", why);
+}
+
+/* There is no place for it but the start. */
+static int refuse(struct config_fault *ret, const char *why)
+{
+    (void)snprintf(ret->why, sizeof(ret->why), "%s", why);
+    return -ERR_CONFIG_INVALID;
 }
 
 static bool is_blank(struct span text)
@@ -33,15 +40,13 @@ int config_text_init(struct config_text *text, struct span original, struct conf
     };
     *ret_fault = (struct config_fault){.place = {.line = 1, .column = 1}};
     struct err err = {0};
-    if (bytes_add_span(&text->blanked, original) < 0) {
-        (void)snprintf(ret_fault->why, sizeof(ret_fault->why), "out of memory");
-        return -ERR_CONFIG_INVALID;
-    }
+    if (original.len > CONFIG_MAX_BYTES)
+        return refuse(ret_fault, "the file is larger than 1 MiB");
+    if (bytes_add_span(&text->blanked, original) < 0)
+        return refuse(ret_fault, "out of memory");
     int r = json_blank_comments(text->blanked.data, text->blanked.len, &err);
-    if (r == 0 && is_blank(bytes_span(&text->blanked))) {
-        (void)snprintf(ret_fault->why, sizeof(ret_fault->why), "the file is empty");
-        return -ERR_CONFIG_INVALID;
-    }
+    if (r == 0 && is_blank(bytes_span(&text->blanked)))
+        return refuse(ret_fault, "the file is empty");
     if (r == 0)
         r = json_validate(bytes_span(&text->blanked), &text->root, &err);
     if (r == 0)

@@ -1,15 +1,16 @@
 /*
  * A configuration text opened for reading: checked, comments blanked, with places.
  *
- *   blanked  a copy in which comments and commas before a closing bracket are spaces, so offsets are
- *            those of the original; every `struct json` of the reader points into it
- *   place    where a slice stands, as line and column and as "providers[2].baseURL"
+ *   blanked  a copy in which comments and commas before a closing bracket are spaces, so offsets
+ * are those of the original; every `struct json` of the reader points into it place    where a
+ * slice stands, as line and column and as "providers[2].baseURL"
  *
  * Private to the configuration reader and editor. The copy may hold plain keys: it is wiped.
  */
 #pragma once
 
 #include "base/json.h"
+#include "state/config.h"
 
 struct config_text {
     struct span original; /* borrowed */

@@ -107,6 +107,11 @@ static int check_unlocked(const struct vault *vault, struct err *reterr)
 
 /* ---- what may be shown of a record ---- */
 
+static bool is_public_id(struct span id)
+{
+    return vault_id_is_valid(id) && id.at[0] != '.';
+}
+
 static void show_origins(struct vault_record_view *view, const struct vault_body *body)
 {
     view->origin_text = calloc(1, body->clear.len + 1); /* more than all origins with their NULs */
@@ -145,9 +150,11 @@ static void view_record(const struct vault *vault, struct vault_record *record)
                  vault->path, log_quote(span_of(record->id), VAULT_ID_MAX));
         return;
     }
-    record->view.created_s = body.created_s;
-    show_origins(&record->view, &body);
-    show_key(&record->view, vault->file.uuid, key);
+    if (is_public_id(span_of(record->id))) { /* of the vault's own nothing is ever shown */
+        record->view.created_s = body.created_s;
+        show_origins(&record->view, &body);
+        show_key(&record->view, vault->file.uuid, key);
+    }
     vault_keys_shut(vault->keys);
 }
 
@@ -378,7 +385,7 @@ static int load_or_make(struct vault *vault, const char *kek_dir, struct err *re
     if (r != -ERR_NOT_FOUND)
         return r;
     if (access(vault->backup, F_OK) == 0)
-        return corrupt(vault, "the file is missing", reterr);
+        return corrupt(vault, "the file is missing (to begin anew, remove the .bak too)", reterr);
     return make_new(vault, kek_dir, reterr);
 }
 
@@ -415,11 +422,6 @@ int vault_open(const char *state_dir, const char *kek_dir, struct vault **ret, s
 }
 
 /* ---- changing ---- */
-
-static bool is_public_id(struct span id)
-{
-    return vault_id_is_valid(id) && id.at[0] != '.';
-}
 
 /* What can stand in a header value without any quoting. */
 static bool is_key_valid(struct span key)

@@ -17,32 +17,29 @@ _Static_assert(VAULT_DEK == crypto_kdf_KEYBYTES, "DEK");
 
 enum { SUBKEY_RECORD = 1, SUBKEY_SEAL = 2 };
 
-struct subkeys {
-    unsigned char record[VAULT_DEK];
-    unsigned char seal[VAULT_DEK];
+/* One guarded allocation for all, since every change of access rights is a system call. */
+struct guarded {
+    unsigned char record[VAULT_DEK]; /* subkey for records */
+    unsigned char seal[VAULT_DEK];   /* subkey for the seal */
+    unsigned char opened[VAULT_KEY_MAX];
 };
 
 struct vault_keys {
-    struct subkeys *subkeys; /* guarded */
-    unsigned char *opened;   /* guarded: the one record that is open, VAULT_KEY_MAX bytes */
+    struct guarded *guarded;
 };
 
-/* A failure here can only be a wrong pointer, or a kernel that refuses what it gave us. */
-static void make_readable(void *guarded)
+/* Until make_idle(). A failure can only be a wrong pointer, or a kernel that refuses its own
+ * memory. */
+static struct guarded *make_usable(const struct vault_keys *keys)
 {
-    if (sodium_mprotect_readonly(guarded) < 0)
+    if (sodium_mprotect_readwrite(keys->guarded) < 0)
         abort();
+    return keys->guarded;
 }
 
-static void make_writable(void *guarded)
+static void make_idle(const struct vault_keys *keys)
 {
-    if (sodium_mprotect_readwrite(guarded) < 0)
-        abort();
-}
-
-static void make_idle(void *guarded)
-{
-    (void)sodium_mprotect_noaccess(guarded); /* defence in depth: everything works without it */
+    (void)sodium_mprotect_noaccess(keys->guarded); /* defence in depth: it works without */
 }
 
 static struct vault_keys *keys_of_dek(const unsigned char *dek)
@@ -50,23 +47,20 @@ static struct vault_keys *keys_of_dek(const unsigned char *dek)
     struct vault_keys *keys = calloc(1, sizeof(*keys));
     if (!keys)
         abort();
-    keys->subkeys = sodium_malloc(sizeof(*keys->subkeys));
-    keys->opened = sodium_malloc(VAULT_KEY_MAX);
-    if (!keys->subkeys || !keys->opened)
+    keys->guarded = sodium_malloc(sizeof(*keys->guarded));
+    if (!keys->guarded)
         abort();
-    (void)crypto_kdf_derive_from_key(keys->subkeys->record, VAULT_DEK, SUBKEY_RECORD, KDF_CONTEXT,
+    (void)crypto_kdf_derive_from_key(keys->guarded->record, VAULT_DEK, SUBKEY_RECORD, KDF_CONTEXT,
                                      dek); /* fails for impossible lengths only */
-    (void)crypto_kdf_derive_from_key(keys->subkeys->seal, VAULT_DEK, SUBKEY_SEAL, KDF_CONTEXT, dek);
-    make_idle(keys->subkeys);
-    make_idle(keys->opened);
+    (void)crypto_kdf_derive_from_key(keys->guarded->seal, VAULT_DEK, SUBKEY_SEAL, KDF_CONTEXT, dek);
+    make_idle(keys);
     return keys;
 }
 
 struct vault_keys *vault_keys_free(struct vault_keys *keys)
 {
     if (keys) {
-        sodium_free(keys->subkeys);
-        sodium_free(keys->opened);
+        sodium_free(keys->guarded);
         free(keys);
     }
     return NULL;
@@ -137,11 +131,9 @@ struct vault_keys *vault_keys_unlock(const unsigned char kek[VAULT_DEK],
 void vault_keys_seal(const struct vault_keys *keys, struct span sealed,
                      unsigned char ret[VAULT_SEAL])
 {
-    make_readable(keys->subkeys);
     (void)crypto_generichash(ret, VAULT_SEAL, (const unsigned char *)sealed.at, sealed.len,
-                             keys->subkeys->seal,
-                             VAULT_DEK); /* fails for impossible lengths only */
-    make_idle(keys->subkeys);
+                             make_usable(keys)->seal, VAULT_DEK); /* cannot fail: right lengths */
+    make_idle(keys);
 }
 
 /* ---- records ---- */
@@ -171,11 +163,11 @@ void vault_keys_encrypt(const struct vault_keys *keys, const unsigned char uuid[
     randombytes_buf(nonce, sizeof(nonce));
     struct bytes data = {.max = VAULT_FILE_MAX};
     record_data(uuid, record, bytes_span(&record->body), &data);
-    make_readable(keys->subkeys);
     (void)crypto_aead_xchacha20poly1305_ietf_encrypt_detached(
         ciphertext, record->tag, NULL, (const unsigned char *)key.at, key.len,
-        (const unsigned char *)data.data, data.len, NULL, nonce, keys->subkeys->record);
-    make_idle(keys->subkeys);
+        (const unsigned char *)data.data, data.len, NULL, nonce,
+        make_usable(keys)->record); /* cannot fail */
+    make_idle(keys);
     bytes_release(&data);
     if (bytes_add(&record->body, nonce, sizeof(nonce)) < 0 ||
         bytes_add(&record->body, ciphertext, key.len) < 0)
@@ -191,18 +183,16 @@ bool vault_keys_open(const struct vault_keys *keys, const unsigned char uuid[VAU
         return false;
     struct bytes data = {.max = VAULT_FILE_MAX};
     record_data(uuid, record, body.clear, &data);
-    make_writable(keys->opened);
-    make_readable(keys->subkeys);
+    struct guarded *guarded = make_usable(keys);
     int r = crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
-        keys->opened, NULL, (const unsigned char *)body.ciphertext.at, body.ciphertext.len,
-        record->tag, (const unsigned char *)data.data, data.len, body.nonce, keys->subkeys->record);
-    make_idle(keys->subkeys);
+        guarded->opened, NULL, (const unsigned char *)body.ciphertext.at, body.ciphertext.len,
+        record->tag, (const unsigned char *)data.data, data.len, body.nonce, guarded->record);
     bytes_release(&data);
     if (r < 0) {
-        vault_keys_shut(keys);
+        make_idle(keys);
         return false;
     }
-    *ret_key = (struct span){(const char *)keys->opened, body.ciphertext.len};
+    *ret_key = (struct span){(const char *)guarded->opened, body.ciphertext.len};
     if (ret_body)
         *ret_body = body;
     return true;
@@ -210,6 +200,6 @@ bool vault_keys_open(const struct vault_keys *keys, const unsigned char uuid[VAU
 
 void vault_keys_shut(const struct vault_keys *keys)
 {
-    sodium_memzero(keys->opened, VAULT_KEY_MAX);
-    make_idle(keys->opened);
+    sodium_memzero(keys->guarded->opened, VAULT_KEY_MAX);
+    make_idle(keys);
 }

@@ -1,5 +1,6 @@
 """Providers that fail (rows F-09, S-23, S-24, S-51): what the client gets, what is noted."""
 
+import dataclasses
 import json
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 import replies
 from daemon import config_for, provider_row
+from provider import Gate
 from waiting import latency_limit, stays
 from wire import Closed, parse_events
 
@@ -19,8 +21,9 @@ def test_f09_a_stale_connection_is_never_sent_the_post_twice(daemon, provider):
     assert daemon.chat("m-one").status == 200
     answer = daemon.chat("m-one")
     assert answer.status == 502
-    assert len(provider.links) == 1, "the connection was not used again: the test proves nothing"
-    assert len(provider.posts) == 2 == len(daemon.recent())
+    used = [len(link.requests) for link in provider.links]
+    assert used[0] == 2, "the connection was not used again: the test proves nothing"
+    assert sum(used) == 2 == len(daemon.recent())
 
 
 @pytest.mark.parametrize("behaviour", [replies.close_unanswered, replies.reset_unanswered])
@@ -98,7 +101,7 @@ def test_s51_headers_that_are_not_listed_stay_with_the_provider(daemon, provider
         assert answer.header("server") != "evil"
 
 
-BODY = b'{"choices": []}'
+BODY = b'{"choices":[1]}'
 
 
 @pytest.mark.parametrize("head", [
@@ -167,12 +170,24 @@ SPOILED = {
 }
 
 
+def read_spoiled(provider, name, open_stream):
+    """The events of a stream that breaks once its first bytes have reached the client."""
+    gate = Gate()
+    behaviour = SPOILED[name]
+    if isinstance(behaviour, replies.Cut):
+        behaviour = dataclasses.replace(behaviour, before=gate)
+    provider.will(behaviour)
+    with open_stream() as wire:
+        assert wire.read_head().status == 200
+        events = wire.events()
+        first = next(events)
+        gate.open()
+        return [first, *events]
+
+
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_chat_stream_that_breaks_ends_with_an_error_and_never_done(daemon, provider, name):
-    provider.will(SPOILED[name])
-    with daemon.open_chat("m-one") as wire:
-        wire.read_head()
-        events = list(wire.events())
+    events = read_spoiled(provider, name, lambda: daemon.open_chat("m-one"))
     assert not any(event.data == "[DONE]" for event in events)
     assert events[-1].json["error"]["message"]
     assert sum('"error"' in event.data for event in events) == 1
@@ -182,10 +197,7 @@ def test_a_chat_stream_that_breaks_ends_with_an_error_and_never_done(daemon, pro
 
 @pytest.mark.parametrize("name", SPOILED)
 def test_an_anthropic_stream_that_breaks_ends_with_an_error_event(daemon, provider, name):
-    provider.will(SPOILED[name])
-    with daemon.open_messages("c-one") as wire:
-        wire.read_head()
-        events = list(wire.events())
+    events = read_spoiled(provider, name, lambda: daemon.open_messages("c-one"))
     assert events[-1].name == "error" and events[-1].json["error"]["message"]
     assert not any(event.name == "message_stop" for event in events)
     assert sum(event.name == "error" for event in events) == 1

@@ -245,11 +245,11 @@ def test_the_token_is_stronger_than_the_peers_directory(daemon, project):
 
 def test_status_of_a_directory_tells_what_is_effective_and_why(daemon, project):
     switch(daemon, "o-one", project)
+    token = daemon.token(project / "src")
     told = daemon.rpc("status", dir=str(project / "src"))
     assert told["project"] == {"dir": str(project), "name": "shop"}
     assert (told["model"], told["provider"], told["source"]) == ("o-one", "other", "pin")
     assert told["url"].endswith(f":{daemon.port}")
-    token = daemon.token(project)
     assert told["token_masked"].startswith("sk-aictl-") and token not in repr(told)
     assert {row["name"] for row in told["providers"]} == {"chatty", "other"}
 

@@ -94,7 +94,6 @@ def test_a_switch_is_shown_at_the_next_prompt(open_shell, control):
     shell = open_shell()
     control.answers["model.get"] = {"model": "switched"}
     control.announce()
-    assert shell.prompt() == "(model-one) READY> ", "a line that was waiting was drawn before"
     assert shell.prompt() == "(switched) READY> "
 
 
@@ -214,8 +213,6 @@ def test_bash_keeps_what_the_user_had(env, work, control, before):
         shell.run("cd ../two")
         assert shell.value("AICTL_MODEL") == "model-two"
         if "seen" in before:
-            shell.type("(exit 7)\n")
-            assert shell.value("seen") == "0", "printf of the mark before"
             start = len(shell.shown)
             shell.type("(exit 7)\nprintf '[%s]' $seen\n")
             assert shell.expect(r"\[(\d+)\]", start).group(1) == "7"
@@ -238,11 +235,8 @@ def test_zsh_keeps_what_the_user_had(env, work, control, before):
 
 
 def test_the_shim_is_static():
-    assert b"statically linked" in subprocess.run(
-        ["ldd", SHIM], capture_output=True, check=False
-    ).stderr + b"statically linked" * (b"not a dynamic" in subprocess.run(
-        ["ldd", SHIM], capture_output=True, check=False
-    ).stderr)
+    program = SHIM.read_bytes()
+    assert b"ld-linux" not in program and b"ld-musl" not in program and b"libc.so" not in program
 
 
 def test_the_shim_says_what_the_daemon_refuses(env, work, control):
@@ -279,19 +273,20 @@ def test_the_shim_reports_a_daemon_that_is_down(env, work):
     assert (hook.returncode, hook.stdout, hook.stderr) == (3, "unset AICTL_MODEL\n", "")
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"\xc1",
-        b"\x94\x01\x01\xc0",
-        b"\x94\x01\x01\xc0\xdf\xff\xff\xff\xff",
-        b"\x94\x01\x01\xc0\xdb\xff\xff\xff\xff",
-        b"\xdd\xff\xff\xff\xff",
-        b"\x94" * 70000,
-        b"\x94\x01\x01\xc0\x81\xa5model\x93\x01\x02\x03",
-        b"\x94\x01\x01\x81\xa4code\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00\xc0",
-    ],
-)
+NO_ANSWERS = {
+    "reserved": b"\xc1",
+    "short": b"\x94\x01\x01\xc0",
+    "huge-map": b"\x94\x01\x01\xc0\xdf\xff\xff\xff\xff",
+    "huge-string": b"\x94\x01\x01\xc0\xdb\xff\xff\xff\xff",
+    "huge-array": b"\xdd\xff\xff\xff\xff",
+    "deep": b"\x94" * 70000,
+    "other-types": b"\x94\x01\x01\xc0\x81\xa5model\x93\x01\x02\x03",
+    "code-is-a-float": b"\x94\x01\x01\x81\xa4code\xcb\x7f\xf0\0\0\0\0\0\0\xc0",
+    "a-request": b"\x94\x00\x01\xa5model\x90",
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_the_shim_survives_bytes_that_are_no_answer(env, work, control, answer):
     control.answers["model.get"] = answer
     hook = subprocess.Popen(

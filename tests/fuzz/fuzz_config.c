@@ -7,8 +7,6 @@
 
 #include "state/config.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void require(bool is_true, const char *what, struct span text)
 {
     if (is_true)

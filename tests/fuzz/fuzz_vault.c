@@ -8,8 +8,6 @@
 #include <assert.h>
 #include <sodium.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static void check_round_trip(struct span text, const struct vault_file *file, size_t sealed)
 {
     struct bytes again = {.max = VAULT_FILE_MAX};

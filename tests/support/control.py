@@ -3,6 +3,7 @@
     Control    serves rpc.sock and the gen file below a runtime directory, and remembers every call
 """
 
+import contextlib
 import os
 import socket
 import threading
@@ -65,7 +66,7 @@ class Control:
 
     def _serve(self, connection):
         unpacker = msgpack.Unpacker(raw=False)
-        with connection:
+        with connection, contextlib.suppress(ConnectionError):
             while data := connection.recv(65536):
                 unpacker.feed(data)
                 for _, number, method, params in unpacker:

@@ -22,7 +22,7 @@ from rpc import Rpc
 from waiting import DEADLINE, wait_until
 from wire import Wire, build_request
 
-BUILD = Path(os.environ.get("AICTL_BUILD", "build/dev"))
+BUILD = Path(os.environ.get("AICTL_BUILD", "build/dev")).resolve()
 AICTLD = BUILD / "daemon" / "aictld"
 AICTL = BUILD / "client" / "aictl"
 

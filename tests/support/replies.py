@@ -231,11 +231,16 @@ class Cut:
     inner: object
     at: int
     how: str = "reset"
+    before: object = 0  # a Gate to wait for: a reset overtakes bytes that nobody has read yet
+
+    def _break(self, call):
+        call.pause(self.before)
+        getattr(call, self.how)()
 
     def __call__(self, call):
         if self.at == 0:
-            getattr(call, self.how)()
-        call.fail_after(self.at, lambda faulty: getattr(faulty, self.how)())
+            self._break(call)
+        call.fail_after(self.at, self._break)
         self.inner(call)
 
 

@@ -92,10 +92,8 @@ class Shell(Terminal):
         """Runs one line; returns what it wrote. The next prompt has been shown when this returns."""
         start = len(self.shown)
         # The marks are spelled with an escape, so that an echoed command line does not have them.
-        self.type(f"printf '\\001'; {command}\nprintf '\\002'\n")
-        shown = self.expect("\x01(.*)\x02.*READY> $", start).group(1)
-        # behind the output: the prompt
-        return re.sub(r"[^\n]*READY> $", "", shown.replace("\r\n", "\n"))
+        self.type(f"printf '\\001'; {command}; printf '\\002'\n")
+        return self.expect("\x01(.*)\x02.*READY> $", start).group(1).replace("\r\n", "\n")
 
     def prompt(self):
         """The prompt as it is shown now."""

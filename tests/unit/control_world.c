@@ -193,7 +193,7 @@ void world_release(struct world *world)
 struct waiting {
     struct world *world;
     struct outcome outcome;
-    bool is_done;
+    bool is_done, is_running;
 };
 
 static void on_done(void *ctx, struct call *call)
@@ -204,7 +204,8 @@ static void on_done(void *ctx, struct call *call)
     waiting->outcome.result = call->result;
     waiting->outcome.stops_daemon = call->stops_daemon;
     call->result = NULL;
-    loop_stop(waiting->world->loop);
+    if (waiting->is_running) /* else it would stop the next run */
+        loop_stop(waiting->world->loop);
 }
 
 struct outcome world_call(struct world *world, const char *method, const char *params)
@@ -214,7 +215,9 @@ struct outcome world_call(struct world *world, const char *method, const char *p
     cr_assert(tree, "%s", params);
     struct call *call = call_start(&world->env, method, tree, on_done, &waiting);
     cr_expect(!waiting.is_done, "nothing is called back before call_start returns");
+    waiting.is_running = true;
     loop_run(world->loop);
+    waiting.is_running = false;
     if (!waiting.is_done && world->probe_count)
         world_end_probes(world);
     if (!waiting.is_done)

@@ -36,7 +36,8 @@ static struct config *good(const char *text)
 #define PROVIDER(members)                                                                          \
     "{\"providers\": [{\"name\": \"p\", \"type\": \"openai\", \"models\": [\"m\"], " members "}]}"
 #define URL        "\"baseURL\": \"https://host/v1\""
-#define ONE        "\"providers\": [{\"name\": \"p\", \"type\": \"openai\", " URL ", \"models\": [\"m\"]}]"
+#define ROW        "{\"name\": \"p\", \"type\": \"openai\", " URL ", \"models\": [\"m\"]}"
+#define ONE        "\"providers\": [" ROW "]"
 #define WITH(more) "{" ONE ", " more "}"
 
 static const char earlier_design[] =
@@ -462,7 +463,8 @@ Test(config, lists_are_bounded)
     while (text.len <= CONFIG_MAX_BYTES)
         bytes_addf(&text, "%1024s", "");
     reading = read_text(text.data);
-    cr_expect(strstr(reading.err.detail, "larger than"), "%s", reading.err.detail);
+    cr_expect(strstr(reading.err.detail, "config.json:1:1: the file is larger than 1 MiB"), "%s",
+              reading.err.detail);
     bytes_release(&text);
 }
 

@@ -53,16 +53,20 @@ static const struct {
     {"{\"pro\\u0076iders\": [{\"n\\u0061me\": \"\\u0070\", \"\\u0061piKey\" : \"s\\\"}]\" }]}",
      "{\"pro\\u0076iders\": [{\"n\\u0061me\": \"\\u0070\", \"\\u0061piKey\" : \"vault:p\" }]}"},
     /* not the key of another provider, nor one in a comment or a string */
-    {"{\"providers\": [{\"name\": \"q\", \"apiKey\": \"1\"},\n// {\"name\": \"p\", \"apiKey\": \"2\"}\n"
+    {"{\"providers\": [{\"name\": \"q\", \"apiKey\": \"1\"},\n// {\"name\": \"p\", \"apiKey\": "
+     "\"2\"}\n"
      "{\"description\": \"\\\"apiKey\\\": \\\"3\\\"}\", \"name\": \"P\", \"apiKey\": \"4\"},]}",
-     "{\"providers\": [{\"name\": \"q\", \"apiKey\": \"1\"},\n// {\"name\": \"p\", \"apiKey\": \"2\"}\n"
-     "{\"description\": \"\\\"apiKey\\\": \\\"3\\\"}\", \"name\": \"P\", \"apiKey\": \"vault:p\"},]}"},
+     "{\"providers\": [{\"name\": \"q\", \"apiKey\": \"1\"},\n// {\"name\": \"p\", \"apiKey\": "
+     "\"2\"}\n"
+     "{\"description\": \"\\\"apiKey\\\": \\\"3\\\"}\", \"name\": \"P\", \"apiKey\": "
+     "\"vault:p\"},]}"},
     /* added behind baseURL, on a line of its own where members have one */
     {"{\"providers\": [{\"name\": \"p\", \"baseURL\": \"u\", \"x\": 1}]}",
      "{\"providers\": [{\"name\": \"p\", \"baseURL\": \"u\", \"apiKey\": \"vault:p\", \"x\": 1}]}"},
     {"{\"providers\": [{\"name\": \"p\"}]}",
      "{\"providers\": [{\"name\": \"p\", \"apiKey\": \"vault:p\"}]}"},
-    {"{\"providers\": [{\n\t\t\"name\": \"p\",\n\t\t\"baseURL\": \"u\", // mine, {really}\n\t\t\"x\": 1\n}]}",
+    {"{\"providers\": [{\n\t\t\"name\": \"p\",\n\t\t\"baseURL\": \"u\", // mine, "
+     "{really}\n\t\t\"x\": 1\n}]}",
      "{\"providers\": [{\n\t\t\"name\": \"p\",\n\t\t\"baseURL\": \"u\", // mine, {really}\n"
      "\t\t\"apiKey\": \"vault:p\",\n\t\t\"x\": 1\n}]}"},
     {"{\"providers\": [{\r\n    \"name\": \"p\" /* a */ /* b\r\n */ // c\r\n}]}\r\n",
@@ -136,12 +140,14 @@ static const struct {
 #define SPREAD(eol, in, unit)                                                                      \
     in "{" eol in unit "\"name\": \"new\"," eol in unit "\"type\": \"openai\"," eol in unit        \
        "\"baseURL\": \"https://host/v1\"," eol in unit "\"apiKey\": \"vault:new\"," eol in unit    \
-       "\"models\": [\"m1\", \"m2\"]," eol in unit "\"description\": \"Say \\\"hi\\\"\"" eol in "}"
+       "\"models\": [\"m1\", \"m2\"]," eol in unit "\"description\": \"Say \\\"hi\\\"\"" eol in    \
+       "}"
 
 static const struct {
     const char *before, *after;
 } spread_additions[] = {
-    {"{\n    \"providers\": [\n        {\n            \"name\": \"a\"\n        }\n    ],\n    \"x\": 1\n}",
+    {"{\n    \"providers\": [\n        {\n            \"name\": \"a\"\n        }\n    ],\n    "
+     "\"x\": 1\n}",
      "{\n    \"providers\": [\n        {\n            \"name\": \"a\"\n        },\n" SPREAD(
          "\n", "        ", "    ") "\n    ],\n    \"x\": 1\n}"},
     {"{\r\n\t\"providers\": [\r\n\t\t{\r\n\t\t\t\"name\": \"a\" }\r\n\t]\r\n}\r\n",
@@ -169,7 +175,8 @@ Test(config_edit, a_row_is_added_in_the_style_of_the_file)
 static const struct {
     const char *before, *after;
 } updates[] = {
-    {"{\"providers\": [{\"name\": \"NEW\", \"type\": \"anthropic\", \"baseURL\": \"u\", \"apiKey\": "
+    {"{\"providers\": [{\"name\": \"NEW\", \"type\": \"anthropic\", \"baseURL\": \"u\", "
+     "\"apiKey\": "
      "\"sk\", \"models\": [\"m1\"], \"x\": [1.0]}]}",
      "{\"providers\": [{\"name\": \"NEW\", \"type\": \"openai\", \"baseURL\": \"https://host/v1\", "
      "\"apiKey\": \"sk\", \"models\": [\"m1\", \"m2\"], \"x\": [1.0]}]}"},
@@ -183,9 +190,11 @@ static const struct {
      "{\n  \"providers\": [\n    { // n\n      \"name\": \"new\", // the name\n      \"type\": "
      "\"openai\",\n      \"baseURL\": \"https://host/v1\",\n      \"models\": [\"m1\", \"m2\"]\n"
      "    }\n  ]\n}\n"},
-    {"{\"providers\": [{\n  \"name\": \"new\", \"type\": \"openai\", \"baseURL\": \"https://host/v1\",\n"
+    {"{\"providers\": [{\n  \"name\": \"new\", \"type\": \"openai\", \"baseURL\": "
+     "\"https://host/v1\",\n"
      "  \"models\": [\n    \"old\",\n    \"older\"\n  ]}]}",
-     "{\"providers\": [{\n  \"name\": \"new\", \"type\": \"openai\", \"baseURL\": \"https://host/v1\",\n"
+     "{\"providers\": [{\n  \"name\": \"new\", \"type\": \"openai\", \"baseURL\": "
+     "\"https://host/v1\",\n"
      "  \"models\": [\n    \"m1\",\n    \"m2\"\n  ]}]}"},
 };
 
@@ -220,8 +229,9 @@ Test(config_edit, a_provider_that_takes_no_key_is_written_so_that_it_reads_so)
                     "{\"providers\": [{ \"name\": \"box\", \"type\": \"openai\", \"baseURL\": "
                     "\"http://localhost:8080/v1\", \"models\": [\"m1\"] }]}");
     struct provider_row demo = {.name = "demo", .type = "demo", .models = two_models};
-    expect_provider("{\"providers\": []}", &demo,
-                    "{\"providers\": [{ \"name\": \"demo\", \"type\": \"demo\", \"models\": [] }]}");
+    expect_provider(
+        "{\"providers\": []}", &demo,
+        "{\"providers\": [{ \"name\": \"demo\", \"type\": \"demo\", \"models\": [] }]}");
 }
 
 Test(config_edit, a_changed_file_reads_as_what_was_meant)
@@ -230,12 +240,13 @@ Test(config_edit, a_changed_file_reads_as_what_was_meant)
     struct config *config = NULL;
     struct err err = {0};
     cr_assert_eq(config_edit_provider(SPAN("// mine"), &row, &first, &err), 0);
-    cr_assert_eq(config_edit_provider(bytes_span(&first), known_provider(SPAN("kimi")), &second,
-                                      &err), 0);
+    cr_assert_eq(
+        config_edit_provider(bytes_span(&first), known_provider(SPAN("kimi")), &second, &err), 0);
     cr_assert_eq(config_edit_key(bytes_span(&second), "kimi", &first, &err), 0);
     cr_expect(span_equal(bytes_span(&first), bytes_span(&second)));
-    cr_assert_eq(config_parse(bytes_span(&first), "config.json", 0600, NULL, NULL, &config, NULL,
-                              &err), 0, "%s", err.detail);
+    cr_assert_eq(
+        config_parse(bytes_span(&first), "config.json", 0600, NULL, NULL, &config, NULL, &err), 0,
+        "%s", err.detail);
     cr_expect_eq(config->provider_count, 2);
     cr_expect_str_eq(config->providers[1].key_id, "kimi");
     cr_expect_str_eq(config->default_model, "m1");
