@@ -91,10 +91,10 @@ static int test_failed(const cJSON *result)
     int64_t status = answer_int(result, "status", 0);
     const char *next = answer_text(result, "next");
     int kind = status == 401 || status == 403 ? ERR_PROVIDER_AUTH : ERR_PROVIDER_REFUSED;
-    failure_set(&failure, kind, "%s", "");
-    snprintf(failure.message, sizeof(failure.message), "%s did not answer",
-             answer_text(result, "provider"));
-    snprintf(failure.detail, sizeof(failure.detail), "%s", answer_text(result, "error"));
+    char message[128];
+    snprintf(message, sizeof(message), "%s did not answer", answer_text(result, "provider"));
+    failure_set(&failure, kind, "%s", answer_text(result, "error"));
+    failure_say(&failure, message);
     if (next[0])
         failure_try(&failure, "%s", next);
     return failure_report(&failure, false);

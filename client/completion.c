@@ -166,8 +166,8 @@ static void print_zsh(FILE *out)
     fputs("#compdef aictl\n"
           "# zsh completion for aictl, made by: aictl completion zsh\n"
           "_aictl_words() {\n"
-          "  local -a words=(${(f)\"$(command aictl __complete $1 2>/dev/null)\"})\n"
-          "  compadd -a words\n"
+          "  local -a found=(${(f)\"$(command aictl __complete $argv[-1] 2>/dev/null)\"})\n"
+          "  compadd \"${(@)argv[1,-2]}\" -a found\n"
           "}\n"
           "_aictl_commands() {\n"
           "  local -a commands=(\n",

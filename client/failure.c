@@ -23,6 +23,11 @@ int failure_set(struct failure *failure, int kind, const char *detail, ...)
     return -failure->kind;
 }
 
+void failure_say(struct failure *failure, const char *message)
+{
+    snprintf(failure->message, sizeof(failure->message), "%s", message);
+}
+
 void failure_try(struct failure *failure, const char *next, ...)
 {
     va_list args;

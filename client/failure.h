@@ -22,7 +22,9 @@ struct failure {
 /* Fills in a failure of this kind with the row's text and a formatted detail; returns -kind. */
 int failure_set(struct failure *failure, int kind, const char *detail, ...)
     __attribute__((format(printf, 3, 4)));
-/* Replaces what to try next. */
+/* Replaces what happened, where the row's text says less than is known. */
+void failure_say(struct failure *failure, const char *message);
+/* Replaces what to try next; "" is nothing. */
 void failure_try(struct failure *failure, const char *next, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -27,7 +27,8 @@ bool looks_like_key(const char *text)
     return strlen(text) >= LONG_WORD && letters >= 4 && digits >= 4 && !strstr(text, "://");
 }
 
-/* Reads up to a newline, Ctrl-C or the end, a byte at a time: what follows belongs to somebody else. */
+/* Reads up to a newline, Ctrl-C or the end, a byte at a time: what follows belongs to somebody
+ * else. */
 static ssize_t read_line(int fd, char *out, size_t size)
 {
     size_t n = 0;

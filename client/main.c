@@ -15,9 +15,8 @@ static int enter_directory(const struct invocation *inv)
     struct failure failure;
     if (!inv->directory || chdir(inv->directory) == 0)
         return EXIT_OK;
-    failure_set(&failure, ERR_IO, "%s", "");
-    snprintf(failure.message, sizeof(failure.message), "the directory of -C cannot be entered");
-    snprintf(failure.detail, sizeof(failure.detail), "%s: %s", inv->directory, strerror(errno));
+    failure_set(&failure, ERR_IO, "%s: %s", inv->directory, strerror(errno));
+    failure_say(&failure, "the directory of -C cannot be entered");
     return failure_report(&failure, inv->json);
 }
 

@@ -78,18 +78,25 @@ bool service_program(const char *name, char *out, size_t size)
 
 /* ---- systemd ---- */
 
-/* Runs systemctl --user silently; true when it exits with 0. `args` ends with NULL. */
-static bool systemctl(const char *const *args)
+/*
+ * Runs PROGRAM --user ARGS; true when it exits with 0. Its output goes to our standard error when
+ * `is_shown`, else nowhere. `args` ends with NULL.
+ */
+static bool run_for_user(const char *program, bool is_shown, const char *const *args)
 {
-    char *argv[16] = {(char *)"systemctl", (char *)"--user"};
+    char *argv[16] = {(char *)program, (char *)"--user"};
     posix_spawn_file_actions_t actions;
     pid_t pid;
     int status = -1, n = 2;
     for (; *args && n < 15; args++)
         argv[n++] = (char *)*args;
     posix_spawn_file_actions_init(&actions);
-    for (int fd = 0; fd <= 2; fd++)
-        posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (is_shown)
+        posix_spawn_file_actions_adddup2(&actions, 2, 1);
+    else
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     int r = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (r != 0)
@@ -99,7 +106,8 @@ static bool systemctl(const char *const *args)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-#define SYSTEMCTL(...) systemctl((const char *const[]){__VA_ARGS__, NULL})
+#define SYSTEMCTL(...)  run_for_user("systemctl", false, (const char *const[]){__VA_ARGS__, NULL})
+#define JOURNALCTL(...) run_for_user("journalctl", true, (const char *const[]){__VA_ARGS__, NULL})
 
 enum service_manager service_manager(void)
 {
@@ -208,6 +216,21 @@ static void print_log(const struct rendezvous *paths, off_t from)
 
 /* ---- start ---- */
 
+static int not_started(struct failure *reterr, const char *detail)
+{
+    int r = failure_set(reterr, ERR_INTERNAL, "%s", detail);
+    failure_say(reterr, "aictld did not start");
+    return r;
+}
+
+static int no_program(struct failure *reterr)
+{
+    int r = failure_set(reterr, ERR_NOT_FOUND, "%s", "aictld");
+    failure_say(reterr, "this program is neither beside aictl nor in PATH");
+    failure_try(reterr, "install aictl again: ./dev up");
+    return r;
+}
+
 static int open_log(const struct rendezvous *paths, struct failure *reterr)
 {
     int r = rendezvous_private_dir(paths->state_dir);
@@ -252,7 +275,7 @@ static int await_answer(const struct rendezvous *paths, pid_t child, const struc
         if (*ret_pid)
             return 0;
         if (has_ended)
-            return failure_set(reterr, ERR_INTERNAL, "it ended while starting");
+            return not_started(reterr, "it ended while starting");
     } while (wait_more(&wait));
     return failure_set(reterr, ERR_DAEMON_DOWN, "it did not answer within %d s",
                        SERVICE_START_MS / 1000);
@@ -263,9 +286,7 @@ static int start_in_background(const struct rendezvous *paths, const struct scre
 {
     char program[RENDEZVOUS_PATH];
     if (!service_program("aictld", program, sizeof(program)))
-        return failure_set(reterr, ERR_DAEMON_DOWN,
-                           "the program aictld is not beside aictl, nor in "
-                           "PATH");
+        return no_program(reterr);
     int log = open_log(paths, reterr);
     if (log < 0)
         return log;
@@ -289,9 +310,12 @@ static int start_units(const struct rendezvous *paths, const struct screen *talk
 {
     bool is_started = SYSTEMCTL("start", UNIT_SERVICE); /* it wants its sockets */
     int r = is_started ? await_answer(paths, 0, talk, ret_pid, reterr)
-                       : failure_set(reterr, ERR_INTERNAL, "systemd could not start " UNIT_SERVICE);
-    if (r < 0)
-        failure_try(reterr, "journalctl --user -n 20 -u aictld.service -u aictld.socket");
+                       : not_started(reterr, "systemd could not start " UNIT_SERVICE);
+    if (r < 0) {
+        /* journalctl makes control characters harmless itself */
+        (void)JOURNALCTL("-q", "--no-pager", "-n", "8", "-o", "cat", "-u", UNIT_SERVICE);
+        failure_try(reterr, "journalctl --user -n 40 -u aictld.service -u aictld.socket");
+    }
     return r;
 }
 
@@ -386,9 +410,7 @@ int service_run(struct failure *reterr)
     char program[RENDEZVOUS_PATH];
     char *argv[] = {program, NULL};
     if (!service_program("aictld", program, sizeof(program)))
-        return failure_set(reterr, ERR_DAEMON_DOWN,
-                           "the program aictld is not beside aictl, nor in "
-                           "PATH");
+        return no_program(reterr);
     fflush(NULL);
     execv(program, argv);
     return failure_set(reterr, ERR_IO, "%s: %s", program, strerror(errno));

@@ -22,7 +22,7 @@
 
 #define LISTENERS_MAX   16
 #define RELOAD_DELAY_MS 100 /* editors write a file in several steps */
-#define LAST_WORDS_MS   200 /* for the error events of a drain that ran out of time */
+#define LAST_WORDS_MS   500 /* for clients to read the end of their answers */
 #define QUEUE_FACTOR    4   /* what a connection's queue may hold, in streamBuffers */
 
 struct daemon {
@@ -84,6 +84,21 @@ static int config_dir(const char *path, struct err *reterr)
     return private_dir(path, reterr);
 }
 
+/* A damaged vault costs the keys, not the service: status and error answers say how to mend it. */
+static int open_vault(struct daemon *daemon, struct err *reterr)
+{
+    struct gateway *gateway = &daemon->gateway;
+    int r = vault_open(daemon->paths.state_dir, daemon->paths.kek_dir, &gateway->vault, reterr);
+    if (r == -ERR_VAULT_CORRUPT) {
+        log_error("daemon", 0, "%s", reterr->detail);
+        gateway->vault = vault_new_broken(reterr);
+        return 0;
+    }
+    if (r == 0 && vault_is_locked(gateway->vault))
+        log_warn("daemon", 0, "the vault is locked: %s", vault_lock_reason(gateway->vault));
+    return r;
+}
+
 static int open_state(struct daemon *daemon, struct err *reterr)
 {
     struct gateway *gateway = &daemon->gateway;
@@ -94,13 +109,11 @@ static int open_state(struct daemon *daemon, struct err *reterr)
     if (r == 0)
         r = take_lock(daemon, reterr);
     if (r == 0)
-        r = vault_open(paths->state_dir, paths->kek_dir, &gateway->vault, reterr);
+        r = open_vault(daemon, reterr);
     if (r == 0)
         r = tokens_open(paths->state_dir, &gateway->tokens, reterr);
     if (r == 0)
         r = projects_open(paths->state_dir, &gateway->projects, reterr);
-    if (r == 0 && vault_is_locked(gateway->vault))
-        log_warn("daemon", 0, "the vault is locked: %s", vault_lock_reason(gateway->vault));
     return r;
 }
 
@@ -424,25 +437,31 @@ static void close_listeners(struct daemon *daemon)
     daemon->listener_count = 0;
 }
 
-/* Nothing runs any more, or time is over: the handles close and loop_run() returns. */
+/* No request runs any more; what was answered last may still be on its way to the client. */
 static void on_idle(struct gateway *gateway)
 {
     struct daemon *daemon = gateway->owner;
-    timer_start(&daemon->drain, 0); /* not inside the last exchange's own end */
     daemon->has_last_words = true;
+    timer_start(&daemon->drain, LAST_WORDS_MS);
+}
+
+/* The last connection is gone: nobody is left to wait for. */
+static void on_empty(void *ctx)
+{
+    struct gateway *gateway = ctx;
+    struct daemon *daemon = gateway->owner;
+    loop_stop(daemon->loop);
 }
 
 static void on_drain_over(struct timer *timer)
 {
     struct daemon *daemon = timer->owner;
-    if (!daemon->has_last_words) {
-        log_warn("daemon", 0, "%u requests did not end in time", daemon->gateway.exchanges_active);
-        daemon->has_last_words = true;
-        exchange_end_all(&daemon->gateway);
-        timer_start(&daemon->drain, LAST_WORDS_MS);
+    if (daemon->has_last_words) {
+        loop_stop(daemon->loop);
         return;
     }
-    loop_stop(daemon->loop);
+    log_warn("daemon", 0, "%u requests did not end in time", daemon->gateway.exchanges_active);
+    exchange_end_all(&daemon->gateway); /* on_idle() follows */
 }
 
 static void stop(void *ctx)
@@ -456,7 +475,7 @@ static void stop(void *ctx)
     close_listeners(daemon);
     daemon->gateway.is_draining = true;
     daemon->gateway.on_idle = on_idle;
-    http_server_drain(daemon->http);
+    http_server_drain(daemon->http, on_empty);
     if (daemon->gateway.exchanges_active == 0)
         on_idle(&daemon->gateway);
     else

@@ -268,8 +268,10 @@ static int pick(struct json_scan *scan, const char *const *names, struct json *o
         if (seen >> i & 1)
             return err_set(reterr, ERR_INVALID_REQUEST, "the member \"%s\" stands twice", names[i]);
         seen |= (uint32_t)1 << i;
-        if (json_is(key, names[i]))
-            out[i] = value;
+        if (!json_is(key, names[i]))
+            return err_set(reterr, ERR_INVALID_REQUEST,
+                           "a member name must be spelled \"%s\" exactly", names[i]);
+        out[i] = value;
     }
     return json_scan_error(scan, reterr);
 }

@@ -123,11 +123,11 @@ struct json json_peek(struct span text);
  */
 void json_find(struct json object, const char *const *names, struct json *out);
 /*
- * The same for requests, with a check; at most 32 names. A listed name that stands twice (also when
- * spelled with escapes, or differing only in the case of letters) is -ERR_INVALID_REQUEST: what we
- * check must be what the provider reads, and parsers differ on duplicates. Not an object, or
- * malformed on its own level: -ERR_INVALID_REQUEST (line and column count from the object's first
- * byte).
+ * The same for requests, with a check; at most 32 names. -ERR_INVALID_REQUEST when a listed name
+ * stands twice (also when spelled with escapes), or stands there in another case, even once: what
+ * we check must be what the provider reads, and parsers differ on duplicates and on case. Not an
+ * object, or malformed on its own level: -ERR_INVALID_REQUEST (line and column count from the
+ * object's first byte).
  */
 int json_pick(struct json object, const char *const *names, struct json *out, struct err *reterr);
 

@@ -315,7 +315,8 @@ static void on_data(struct stream *stream, struct span data)
 {
     struct connection *connection = connection_of_stream(stream);
     int r = bytes_add_span(&connection->input, data);
-    explicit_bzero(loop_scratch(stream->loop), LOOP_SCRATCH < data.len ? LOOP_SCRATCH : data.len);
+    /* the buffer all streams read into would keep a key until somebody reads as much again */
+    explicit_bzero(loop_scratch(stream->loop), data.len <= LOOP_SCRATCH ? data.len : LOOP_SCRATCH);
     if (r < 0)
         leave(connection);
     else

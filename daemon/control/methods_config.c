@@ -7,6 +7,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/own.h"
@@ -54,7 +55,8 @@ struct import {
     struct call *call;
     struct span text;
     const char *file;
-    struct config *config; /* of the imported text */
+    struct config *config;           /* of the imported text */
+    struct config_problems problems; /* of the last parse */
     struct config_change change;
     cJSON *added, *updated, *keys, *warnings; /* lists of the result */
     struct err err;                           /* of the first key that could not be stored */
@@ -69,9 +71,9 @@ static void import_release(struct import *import)
 static int parse(struct import *import, config_key_fn key_fn, struct config **ret,
                  struct err *reterr)
 {
-    struct config_problems problems = {0}; /* errors are in reterr, warnings in the snapshot */
-    return config_parse(import->text, import->file, TEXT_MODE, key_fn, import, ret, &problems,
-                        reterr);
+    import->problems = (struct config_problems){0};
+    return config_parse(import->text, import->file, TEXT_MODE, key_fn, import, ret,
+                        &import->problems, reterr);
 }
 
 /* A key stands in the text: only whose it is gets noted here. */
@@ -218,10 +220,16 @@ static int store_keys(struct import *import, struct err *reterr)
     return r;
 }
 
+/* What is odd about the text, but for its plain keys: an import is what moves them. */
 static void add_warnings(struct import *import)
 {
-    for (size_t i = 0; i < import->config->warning_count; i++)
-        cJSON_AddItemToArray(import->warnings, view_text(import->config->warnings[i]));
+    for (size_t i = 0; i < import->problems.count; i++) {
+        const struct config_problem *problem = &import->problems.list[i];
+        const char *member = strrchr(problem->path, '.');
+        if (problem->is_warning && !(member && !strcmp(member, ".apiKey")))
+            warn(import, "%s:%u:%u: %s: %s", import->file, problem->line, problem->column,
+                 problem->path, problem->message);
+    }
 }
 
 static int run(struct import *import, struct err *reterr)

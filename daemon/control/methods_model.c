@@ -189,7 +189,8 @@ int method_MODEL_SWITCH(struct call *call, struct err *reterr)
     struct gateway *gateway = call->gateway;
     struct effective before, after;
     struct change change = {0};
-    int r = effective_of(gateway, call->walk, NULL, &call->arena, &before, reterr);
+    const struct walk *scope = call_flag(call, "global") ? NULL : call->walk;
+    int r = effective_of(gateway, scope, NULL, &call->arena, &before, reterr);
     if (r == 0)
         r = decide(call, &before, &change, reterr);
     if (r == 0)

@@ -101,8 +101,8 @@ int guard_token(const struct http_request *request, const struct tokens *tokens,
         if (!text.at)
             continue;
         int r = tokens_verify(tokens, vault, text, now_s, &info);
-        if (r == -ERR_KEYSTORE_LOCKED)
-            return err_set(reterr, ERR_KEYSTORE_LOCKED, "%s", vault_lock_reason(vault));
+        if (r == -ERR_KEYSTORE_LOCKED || r == -ERR_VAULT_CORRUPT)
+            return err_set(reterr, -r, "%s", vault_lock_reason(vault));
         if (r < 0)
             continue;
         if (found && found != info)

@@ -24,6 +24,8 @@
 #define PIPELINE_MAX 65536 /* bytes of further requests held while one is answered */
 #define INPUT_MAX    (PIPELINE_MAX + LOOP_SCRATCH)
 
+#define NEVER_CHECKED UINT64_MAX /* as sent_at_check: the first stall check finds progress */
+
 enum state { IDLE, HEAD, BODY, CALL, LINGER, STATES };
 
 struct http_call {
@@ -45,6 +47,7 @@ struct connection {
     struct connection *prev, *following;
     enum state state;
     struct bytes input;
+    struct http_scan scan; /* of the head at the start of the input */
     struct http_call call;
     struct http_limits limits;
     int port;
@@ -60,11 +63,14 @@ struct http_server {
     struct connection *connections;
     unsigned count;
     bool is_draining, is_freed;
+    void (*on_empty)(void *ctx);
+    struct later empty;
     time_t date_s; /* second that `date` was made for */
     char date[48];
 };
 
 static void go_on(struct later *later);
+static void on_empty(struct later *later);
 static void take_input(struct connection *connection);
 
 static struct connection *of_stream(struct stream *stream)
@@ -175,7 +181,11 @@ static void write_head(struct connection *connection, int status, http_headers h
         r |= bytes_addf(&head, "Content-Length: %lld\r\n", (long long)length);
     else if (call->is_chunked)
         r |= bytes_addf(&head, "Transfer-Encoding: chunked\r\n");
-    r |= bytes_addf(&head, "%s\r\n", call->close_after ? "Connection: close\r\n" : "");
+    if (call->close_after)
+        r |= bytes_addf(&head, "Connection: close\r\n");
+    else if (call->request.minor == 0)
+        r |= bytes_addf(&head, "Connection: keep-alive\r\n");
+    r |= bytes_addf(&head, "\r\n");
     if (r == 0)
         (void)stream_write(&connection->stream, bytes_span(&head)); /* a gone client is told of by on_end */
     bytes_release(&head);
@@ -215,9 +225,27 @@ bool http_is_full(const struct http_call *call)
     return stream_is_full(&of_call(call)->stream);
 }
 
+/* Requests further ahead than PIPELINE_MAX stay with the kernel until they can be looked at. */
+static void regulate_reading(struct connection *connection)
+{
+    bool must_wait = connection->state == CALL || connection->next.queued;
+    if (must_wait && connection->input.len > PIPELINE_MAX)
+        stream_pause(&connection->stream);
+    else
+        stream_resume(&connection->stream);
+}
+
+static void reset_call(struct http_call *call)
+{
+    http_request_reset(&call->request);
+    call->user = NULL;
+    call->is_started = call->is_chunked = call->is_bodiless = call->close_after = false;
+}
+
 static void linger(struct connection *connection)
 {
     enter(connection, LINGER);
+    connection->sent_at_check = NEVER_CHECKED;
     stream_shutdown_when_sent(&connection->stream);
     stream_resume(&connection->stream);
     timer_start(&connection->timer, LINGER_MS);
@@ -236,11 +264,12 @@ void http_finish(struct http_call *call)
         return;
     }
     enter(connection, IDLE);
-    http_request_reset(&call->request);
+    reset_call(call);
+    connection->sent_at_check = NEVER_CHECKED;
     timer_start(&connection->timer, connection->limits.idle_ms);
-    stream_resume(&connection->stream);
     if (connection->input.len)
         loop_later(connection->server->loop, &connection->next, go_on);
+    regulate_reading(connection);
 }
 
 void http_abort(struct http_call *call)
@@ -273,8 +302,11 @@ static void refuse(struct connection *connection, const struct err *err)
     struct http_server *server = connection->server;
     struct http_call *call = &connection->call;
     struct bytes body = {.max = 8192};
-    if (call->is_told)
-        tell_gone(connection);
+    tell_gone(connection);
+    if (call->is_started) { /* an answer is on its way: it cannot be taken back */
+        close_connection(connection);
+        return;
+    }
     server->handler->write_refusal(server->ctx, call->request.path, err, &body);
     call->close_after = true;
     if (connection->state == IDLE)
@@ -314,11 +346,10 @@ static void take_body(struct connection *connection)
 static int parse_head(struct connection *connection, struct err *err)
 {
     struct http_call *call = &connection->call;
-    ssize_t len = http_head_length(bytes_span(&connection->input), err);
+    ssize_t len = http_head_length(&connection->scan, bytes_span(&connection->input), err);
     if (len <= 0)
-        return len < 0 ? (int)len : 0;
-    call->user = NULL;
-    call->is_started = call->is_chunked = call->is_bodiless = call->close_after = false;
+        return (int)len;
+    connection->scan = (struct http_scan){0};
     call->request.body.max = connection->limits.body_max;
     http_parser_init(&call->parser, &call->request);
     int r = http_parser_head(&call->parser, (struct span){connection->input.data, (size_t)len}, err);
@@ -346,7 +377,7 @@ static void take_head(struct connection *connection)
         hand_over(connection);
         return;
     }
-    if (call->request.expects_continue && connection->input.len == 0)
+    if (call->request.expects_continue && call->request.minor >= 1 && connection->input.len == 0)
         (void)stream_write(&connection->stream, SPAN("HTTP/1.1 100 Continue\r\n\r\n")); /* as in http_write */
     enter(connection, BODY);
     timer_start(&connection->timer, connection->limits.body_idle_ms);
@@ -367,13 +398,14 @@ static void take_input(struct connection *connection)
         take_head(connection);
     else if (connection->state == BODY)
         take_body(connection);
-    else if (connection->state == CALL && connection->input.len > PIPELINE_MAX)
-        stream_pause(&connection->stream);
 }
 
 static void go_on(struct later *later)
 {
-    take_input((struct connection *)((char *)later - offsetof(struct connection, next)));
+    struct connection *connection =
+        (struct connection *)((char *)later - offsetof(struct connection, next));
+    take_input(connection);
+    regulate_reading(connection); /* closing frees later: the connection is still there */
 }
 
 static void on_data(struct stream *stream, struct span data)
@@ -387,6 +419,7 @@ static void on_data(struct stream *stream, struct span data)
     }
     if (!connection->next.queued)
         take_input(connection);
+    regulate_reading(connection);
 }
 
 static void on_end(struct stream *stream)
@@ -435,7 +468,10 @@ static void on_timer(struct timer *timer)
         on_stall_check(connection);
         return;
     default:
-        close_connection(connection);
+        if (stream_queued(&connection->stream)) /* a slow reader still takes the last answer */
+            on_stall_check(connection);
+        else
+            close_connection(connection);
     }
 }
 
@@ -457,8 +493,10 @@ static void forget(struct connection *connection)
     http_request_reset(&connection->call.request);
     bytes_release(&connection->call.request.head);
     free(connection);
-    if (server->is_freed && server->count == 0)
+    if (server->count == 0 && server->is_freed)
         free(server);
+    else if (server->count == 0 && server->is_draining)
+        loop_later(server->loop, &server->empty, on_empty);
 }
 
 static void on_timer_closed(struct timer *timer)
@@ -535,12 +573,27 @@ void http_server_set_limits(struct http_server *server, const struct http_limits
     server->limits = *limits;
 }
 
-void http_server_drain(struct http_server *server)
+static void on_empty(struct later *later)
+{
+    struct http_server *server =
+        (struct http_server *)((char *)later - offsetof(struct http_server, empty));
+    server->on_empty(server->ctx);
+}
+
+void http_server_drain(struct http_server *server, void (*fn)(void *ctx))
 {
     server->is_draining = true;
-    for (struct connection *c = server->connections; c; c = c->following)
-        if (c->state == IDLE)
+    server->on_empty = fn;
+    if (server->count == 0)
+        loop_later(server->loop, &server->empty, on_empty);
+    for (struct connection *c = server->connections; c; c = c->following) {
+        if (c->state != IDLE)
+            continue;
+        if (stream_queued(&c->stream))
+            linger(c);
+        else
             close_connection(c);
+    }
 }
 
 struct http_server *http_server_free(struct http_server *server)
@@ -549,6 +602,7 @@ struct http_server *http_server_free(struct http_server *server)
         return NULL;
     for (struct connection *c = server->connections; c; c = c->following)
         close_connection(c);
+    later_cancel(&server->empty);
     server->is_freed = true;
     if (server->count == 0)
         free(server);

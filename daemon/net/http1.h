@@ -55,8 +55,11 @@ struct http_server *http_server_new(struct loop *loop, const struct http_limits 
 void http_server_set_limits(struct http_server *server, const struct http_limits *limits);
 /* For listener_open(): ctx is the server. */
 extern const struct listener_events http_listener_events;
-/* Closes idle connections now and every other after its answer. */
-void http_server_drain(struct http_server *server);
+/*
+ * Closes idle connections now and every other after its answer. on_empty(ctx of the handler) is
+ * called once, later, when the last connection is gone.
+ */
+void http_server_drain(struct http_server *server, void (*on_empty)(void *ctx));
 /* Closes every connection (on_gone for calls under way); frees when the last is gone. Returns NULL. */
 struct http_server *http_server_free(struct http_server *server);
 unsigned http_server_connections(const struct http_server *server);

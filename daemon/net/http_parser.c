@@ -4,6 +4,8 @@
 #include <ctype.h>
 
 #define EMPTY_LINES_MAX 2 /* before a request line; RFC 9112 2.2 asks to bear at least one */
+/* Chunk framing borne beside the data: 1-byte chunks need 5 bytes each, endless extensions more. */
+#define FRAMING_MAX(body) (16384 + 8 * (body))
 
 struct span http_request_header(const struct http_request *request, const char *name)
 {
@@ -48,61 +50,68 @@ static int check_name(struct span line, struct err *reterr)
     return 0;
 }
 
-static int check_line(struct span line, bool is_first, struct err *reterr)
+/* The bytes of a line up to `end`, those before scan->at were judged before. */
+static int check_text(const struct http_scan *scan, struct span input, size_t end, struct err *reterr)
 {
-    if (!is_first && (line.at[0] == ' ' || line.at[0] == '\t'))
+    char first = end > scan->line ? input.at[scan->line] : 'x';
+    if (scan->has_request_line && (first == ' ' || first == '\t'))
         return bad(reterr, "a header line is folded");
-    if (!is_first && line.at[0] == ':')
+    if (scan->has_request_line && first == ':')
         return bad(reterr, "a header has no name");
-    for (size_t i = 0; i < line.len; i++) {
-        unsigned char c = (unsigned char)line.at[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return bad(reterr, "a control character stands in the head");
-        if (is_first && c > 0x7e)
+    for (size_t i = scan->at; i < end && !scan->has_request_line; i++)
+        if ((unsigned char)input.at[i] > 0x7e)
             return bad(reterr, "the request line is not ASCII");
-    }
     return 0;
 }
 
 /* The request line is judged alone as soon as it is there: junk does not get to send 32 KiB. */
-static int too_long(size_t line_start, size_t have, bool is_first, struct err *reterr)
+static int too_long(const struct http_scan *scan, struct err *reterr)
 {
-    if (is_first && have - line_start > HTTP_TARGET_MAX)
+    if (!scan->has_request_line)
         return err_set(reterr, ERR_URI_TOO_LONG, "it is longer than %d bytes", HTTP_TARGET_MAX);
-    if (have > HTTP_HEAD_MAX)
-        return err_set(reterr, ERR_HEADERS_TOO_LARGE, "the head is larger than %d bytes",
-                       HTTP_HEAD_MAX);
-    return 0;
+    return err_set(reterr, ERR_HEADERS_TOO_LARGE, "the head is larger than %d bytes", HTTP_HEAD_MAX);
 }
 
-ssize_t http_head_length(struct span input, struct err *reterr)
+static size_t text_end(struct span input, size_t at, size_t limit)
 {
-    size_t at = 0;
-    while (at + 1 < input.len && input.at[at] == '\r' && input.at[at + 1] == '\n')
-        at += 2;
-    if (at / 2 > EMPTY_LINES_MAX)
-        return bad(reterr, "too many empty lines before the request line");
-    size_t first = at;
-    while (at < input.len) {
-        const char *lf = memchr(input.at + at, '\n', input.len - at);
-        const char *cr = memchr(input.at + at, '\r', lf ? (size_t)(lf - input.at) - at : input.len - at);
-        if (lf ? !cr || cr + 1 != lf : cr && cr + 1 != input.at + input.len)
-            return bad(reterr, "a line does not end with CR LF");
-        size_t end = cr ? (size_t)(cr - input.at) : input.len;
-        int r = too_long(at, end, at == first, reterr);
-        if (r == 0 && end > at)
-            r = check_line((struct span){input.at + at, end - at}, at == first, reterr);
+    for (; at < input.len && at < limit; at++) {
+        unsigned char c = (unsigned char)input.at[at];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            break;
+    }
+    return at;
+}
+
+ssize_t http_head_length(struct http_scan *scan, struct span input, struct err *reterr)
+{
+    for (;;) {
+        size_t limit = scan->has_request_line ? HTTP_HEAD_MAX : scan->line + HTTP_TARGET_MAX;
+        size_t end = text_end(input, scan->at, limit + 1);
+        int r = check_text(scan, input, end, reterr);
         if (r < 0)
             return r;
-        if (!lf)
+        if (end > limit)
+            return too_long(scan, reterr);
+        scan->at = end;
+        if (end == input.len)
             return 0;
-        if (end == at)
-            return (ssize_t)end + 2;
-        if (at != first && check_name((struct span){input.at + at, end - at}, reterr) < 0)
+        if (input.at[end] != '\r' && input.at[end] != '\n')
+            return bad(reterr, "a control character stands in the head");
+        if (input.at[end] == '\r' && end + 1 == input.len)
+            return 0;
+        if (input.at[end] == '\n' || input.at[end + 1] != '\n')
+            return bad(reterr, "a line does not end with CR LF");
+        bool is_empty = end == scan->line;
+        if (!is_empty && scan->has_request_line &&
+            check_name((struct span){input.at + scan->line, end - scan->line}, reterr) < 0)
             return -ERR_INVALID_REQUEST;
-        at = end + 2;
+        if (is_empty && scan->has_request_line)
+            return (ssize_t)end + 2;
+        if (is_empty && ++scan->empty_lines > EMPTY_LINES_MAX)
+            return bad(reterr, "too many empty lines before the request line");
+        scan->has_request_line = !is_empty;
+        scan->at = scan->line = end + 2;
     }
-    return 0;
 }
 
 /* ---- llhttp ---- */
@@ -306,12 +315,19 @@ int http_parser_head(struct http_parser *parser, struct span head, struct err *r
 int http_parser_body(struct http_parser *parser, struct span data, size_t *ret_used, bool *ret_done,
                      struct err *reterr)
 {
+    const struct bytes *body = &parser->request->body;
+    size_t before = body->len;
     int r = 0;
     *ret_used = 0;
     if (!parser->body_done)
         r = run(parser, data, ret_used, reterr);
     *ret_done = parser->body_done;
-    return r;
+    if (r < 0)
+        return r;
+    parser->framing += *ret_used - (body->len - before);
+    if (parser->framing > FRAMING_MAX(body->len))
+        return bad(reterr, "the body is little more than chunk framing");
+    return 0;
 }
 
 void http_request_reset(struct http_request *request)

@@ -49,19 +49,27 @@ struct span http_request_header(const struct http_request *request, const char *
 /* How often a header stands in the request. */
 size_t http_request_count(const struct http_request *request, const char *name);
 
+/* How far a head that is still coming has been judged: no byte is looked at twice. Zero-initialise. */
+struct http_scan {
+    size_t at, line; /* the next byte, and the first of its line */
+    unsigned empty_lines;
+    bool has_request_line;
+};
+
 /*
- * Length of the head at the start of `input`, with its empty line: 0 when it is not complete yet,
- * or an error: -ERR_INVALID_REQUEST (a bare CR or LF, too many empty lines before the request line,
- * a TLS hello), -ERR_URI_TOO_LONG, -ERR_HEADERS_TOO_LARGE.
+ * Length of the head at the start of `input`, with its empty line: 0 when it is not complete yet
+ * (call again with more behind the same bytes), or an error: -ERR_INVALID_REQUEST (a bare CR or LF, a
+ * control character, a folded line, too many empty lines before the request line, a TLS hello),
+ * -ERR_URI_TOO_LONG, -ERR_HEADERS_TOO_LARGE. The answer does not depend on how the bytes were cut.
  */
-ssize_t http_head_length(struct span input, struct err *reterr);
+ssize_t http_head_length(struct http_scan *scan, struct span input, struct err *reterr);
 
 struct http_parser {
     llhttp_t llhttp;
     struct http_request *request;
     bool head_done, body_done;
-    bool after_name; /* the last callback was of a value */
-    int error;       /* a kind, set in a callback */
+    size_t framing; /* bytes of chunk sizes, extensions and line ends */
+    int error;      /* a kind, set in a callback */
     const char *why;
 };
 
@@ -70,8 +78,8 @@ void http_parser_init(struct http_parser *parser, struct http_request *request);
 
 /*
  * Parses a complete head (as measured by http_head_length), copied into request->head. Errors:
- * -ERR_INVALID_REQUEST, _HTTP_VERSION, _METHOD_NOT_ALLOWED (CONNECT, TRACE), _NOT_IMPLEMENTED
- * (a transfer coding but chunked), _HEADERS_TOO_LARGE, _TOO_LARGE (Content-Length above body.max).
+ * -ERR_INVALID_REQUEST (also a transfer coding but chunked), _HTTP_VERSION, _METHOD_NOT_ALLOWED
+ * (CONNECT, TRACE), _HEADERS_TOO_LARGE, _TOO_LARGE (Content-Length above body.max).
  */
 int http_parser_head(struct http_parser *parser, struct span head, struct err *reterr);
 

@@ -13,7 +13,7 @@ if [ ! -e "$tools/bench.sh" ]; then
     echo "SKIP: the tools $tools are not there"
     exit 77
 fi
-build=$PWD/${BUILD:-build/release}
+build=${BUILD:-$PWD/build/release}
 work=$(mktemp -d)
 trap 'sandbox_close; rm -rf "$work"' EXIT
 

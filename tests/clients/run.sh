@@ -18,7 +18,7 @@ if [ ! -e "$harness/run.sh" ]; then
     exit 77
 fi
 lab=${CLIENTS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/aictl-clients}
-build=$PWD/${BUILD:-build/release}
+build=${BUILD:-$PWD/build/release}
 scenarios=${SCENARIOS:-mock-tools mock-parallel mock-frag}
 [ $# -gt 0 ] || set -- claude qwen opencode qwen-anthropic opencode-anthropic sdk
 

@@ -7,13 +7,15 @@
 
 #define WORDS 8
 
-/* Parses "a b c" as typed behind `aictl`. The words live as long as the process. */
+/* Parses "a b c" as typed behind `aictl`. The words live until the next call. */
 static int parse(struct invocation *inv, const char *line)
 {
     char *argv[WORDS + 2] = {(char *)"aictl"};
     int argc = 1;
+    static char text[256];
     char *save = NULL;
-    for (char *word = strtok_r(strdup(line), " ", &save); word && argc <= WORDS;
+    snprintf(text, sizeof(text), "%s", line);
+    for (char *word = strtok_r(text, " ", &save); word && argc <= WORDS;
          word = strtok_r(NULL, " ", &save))
         argv[argc++] = word;
     return invocation_parse(inv, argc, argv);

@@ -242,6 +242,7 @@ Test(methods, a_global_switch_leaves_pinned_projects_alone)
              world.project);
     expect_ok(&outcome);
     cr_expect_str_eq(outcome_text(&outcome, "model"), "claude-x");
+    cr_expect_str_eq(outcome_text(&outcome, "previous"), "llama");
     cr_expect_str_eq(outcome_text(&outcome, "effective"), "glm-4.6");
     cr_expect_str_eq(outcome_text(&outcome, "scope"), "global");
     cr_expect_str_eq(outcome_text(&outcome, "project.name"), "global");
@@ -470,6 +471,8 @@ Test(methods, an_import_becomes_config_json_where_there_is_none)
     expect_ok(&outcome);
     cr_expect_eq(cJSON_GetArraySize(outcome_item(&outcome, "added")), 2);
     cr_expect_eq(cJSON_GetArraySize(outcome_item(&outcome, "keys")), 2);
+    cr_expect_eq(cJSON_GetArraySize(outcome_item(&outcome, "warnings")), 0,
+                 "plain keys are what an import is for");
     cr_expect_str_eq(world.gateway.config->default_model, "glm-5");
     expect_imported(&world);
     outcome_release(&outcome);
