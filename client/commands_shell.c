@@ -18,7 +18,7 @@ int command_init(struct invocation *inv)
     char shim[RENDEZVOUS_PATH];
     if (!service_program("aictl-shim", shim, sizeof(shim))) {
         struct failure failure;
-        failure_set(&failure, ERR_NOT_FOUND, "%s", "aictl-shim");
+        failure_set(&failure, ERR_NOT_FOUND, "aictl-shim");
         failure_say(&failure, "this program is neither beside aictl nor in PATH");
         failure_try(&failure, "install aictl again: ./dev up");
         return failure_report(&failure, inv->json);

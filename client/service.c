@@ -225,7 +225,7 @@ static int not_started(struct failure *reterr, const char *detail)
 
 static int no_program(struct failure *reterr)
 {
-    int r = failure_set(reterr, ERR_NOT_FOUND, "%s", "aictld");
+    int r = failure_set(reterr, ERR_NOT_FOUND, "aictld");
     failure_say(reterr, "this program is neither beside aictl nor in PATH");
     failure_try(reterr, "install aictl again: ./dev up");
     return r;

@@ -238,6 +238,15 @@ static int listen_tcp(struct daemon *daemon, struct err *reterr)
     return has_tcp(daemon) ? 0 : err_prefix(reterr, "no address to listen on");
 }
 
+/* What tools are told: 127.0.0.1 where it is served, since not all of them know [::1]. */
+static const char *best_url(const struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->url_count; i++)
+        if (!strncmp(daemon->urls[i], "http://127.", 11))
+            return daemon->urls[i];
+    return daemon->urls[0];
+}
+
 static int open_listeners(struct daemon *daemon, struct err *reterr)
 {
     int inherited = service_listen_fds(), r = 0;
@@ -249,7 +258,7 @@ static int open_listeners(struct daemon *daemon, struct err *reterr)
         r = listen_unix(daemon, daemon->paths.rpc_socket, &control_listener_events, daemon->control, reterr);
     if (r == 0)
         r = listen_unix(daemon, daemon->paths.http_socket, &http_listener_events, daemon->http, reterr);
-    daemon->gateway.http_url = daemon->urls[0];
+    daemon->gateway.http_url = best_url(daemon);
     daemon->gateway.unix_url = daemon->unix_url;
     return r;
 }
@@ -391,7 +400,7 @@ int daemon_open(const struct rendezvous *paths, struct daemon **ret, struct err 
 void daemon_run(struct daemon *daemon)
 {
     service_notify("READY=1\nSTATUS=serving");
-    log_info("daemon", 0, "aictld " AICTL_VERSION " serves %s", daemon->urls[0]);
+    log_info("daemon", 0, "aictld " AICTL_VERSION " serves %s", daemon->gateway.http_url);
     if (daemon->gateway.config->has_demo_only)
         log_info("daemon", 0, "no provider is configured: the demo provider answers (aictl login NAME adds one)");
     loop_run(daemon->loop);

@@ -251,8 +251,11 @@ static int find_alike(struct json key, const char *const *names)
     return -1;
 }
 
-/* The members inside a cursor's range, in one pass; the problem, if any, is left in the cursor. */
-static int pick(struct json_scan *scan, const char *const *names, struct json *out,
+/*
+ * The members inside a cursor's range, in one pass; the problem, if any, is left in the cursor.
+ * is_exact: a listed name in another case is refused even when it stands alone.
+ */
+static int pick(struct json_scan *scan, const char *const *names, bool is_exact, struct json *out,
                 struct err *reterr)
 {
     uint32_t seen = 0;
@@ -268,20 +271,33 @@ static int pick(struct json_scan *scan, const char *const *names, struct json *o
         if (seen >> i & 1)
             return err_set(reterr, ERR_INVALID_REQUEST, "the member \"%s\" stands twice", names[i]);
         seen |= (uint32_t)1 << i;
-        if (!json_is(key, names[i]))
+        if (json_is(key, names[i]))
+            out[i] = value;
+        else if (is_exact)
             return err_set(reterr, ERR_INVALID_REQUEST,
                            "a member name must be spelled \"%s\" exactly", names[i]);
-        out[i] = value;
     }
     return json_scan_error(scan, reterr);
 }
 
-int json_pick(struct json object, const char *const *names, struct json *out, struct err *reterr)
+static int pick_object(struct json object, const char *const *names, bool is_exact,
+                       struct json *out, struct err *reterr)
 {
     if (object.type != JSON_OBJECT)
         return err_set(reterr, ERR_INVALID_REQUEST, "a JSON object is expected");
     struct json_scan scan = inside(object);
-    return pick(&scan, names, out, reterr);
+    return pick(&scan, names, is_exact, out, reterr);
+}
+
+int json_pick(struct json object, const char *const *names, struct json *out, struct err *reterr)
+{
+    return pick_object(object, names, false, out, reterr);
+}
+
+int json_pick_exact(struct json object, const char *const *names, struct json *out,
+                    struct err *reterr)
+{
+    return pick_object(object, names, true, out, reterr);
 }
 
 int json_pick_text(struct span text, const char *const *names, struct json *ret_root,
@@ -298,5 +314,5 @@ int json_pick_text(struct span text, const char *const *names, struct json *ret_
     *ret_root = root;
     scan.at = root.at + 1;
     scan.end = root.at + root.len - 1;
-    return pick(&scan, names, out, reterr);
+    return pick(&scan, names, true, out, reterr);
 }

@@ -80,8 +80,8 @@ int json_validate(struct span text, struct json *ret, struct err *reterr);
 int json_blank_comments(char *text, size_t len, struct err *reterr);
 
 /*
- * json_skim() and json_pick() in one pass over the bytes: the members of the object that is the
- * whole text. Errors are theirs.
+ * json_skim() and json_pick_exact() in one pass over the bytes: the members of the object that is
+ * the whole text. Errors are theirs.
  */
 int json_pick_text(struct span text, const char *const *names, struct json *ret_root,
                    struct json *out, struct err *reterr);
@@ -123,13 +123,18 @@ struct json json_peek(struct span text);
  */
 void json_find(struct json object, const char *const *names, struct json *out);
 /*
- * The same for requests, with a check; at most 32 names. -ERR_INVALID_REQUEST when a listed name
- * stands twice (also when spelled with escapes), or stands there in another case, even once: what
- * we check must be what the provider reads, and parsers differ on duplicates and on case. Not an
- * object, or malformed on its own level: -ERR_INVALID_REQUEST (line and column count from the
- * object's first byte).
+ * The same with a check; at most 32 names. A listed name that stands twice (also when spelled with
+ * escapes, or differing only in the case of letters) is -ERR_INVALID_REQUEST: what we check must be
+ * what others read, and parsers differ on duplicates. Not an object, or malformed on its own level:
+ * -ERR_INVALID_REQUEST (line and column count from the object's first byte).
  */
 int json_pick(struct json object, const char *const *names, struct json *out, struct err *reterr);
+/*
+ * The same for request bodies: a listed name in another case is refused even when it stands alone.
+ * An edit that adds the exact name would make two of it for a parser that ignores case.
+ */
+int json_pick_exact(struct json object, const char *const *names, struct json *out,
+                    struct err *reterr);
 
 /* ---- single values ---- */
 

@@ -63,7 +63,7 @@ static int find_row(const struct call *call, struct login *login, struct err *re
         login->row = (struct provider_row){.name = name, .type = "openai"};
     else
         return err_set(
-            reterr, ERR_NOT_FOUND,
+            reterr, ERR_PROVIDER_NOT_FOUND,
             "provider %s is neither configured nor known; give its base URL and type too",
             log_quote(span_of(name), 64));
     return 0;

@@ -77,7 +77,7 @@ static int find_target(struct call *call, struct target *ret, struct err *reterr
         return find_effective(call, ret, reterr);
     *ret = (struct target){config_provider(call->gateway->config, span_of(provider)), model};
     return ret->provider ? 0
-                         : err_set(reterr, ERR_NOT_FOUND,
+                         : err_set(reterr, ERR_PROVIDER_NOT_FOUND,
                                    "no provider %s is configured; see: aictl providers",
                                    log_quote(span_of(provider), 64));
 }

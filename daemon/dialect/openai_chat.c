@@ -29,7 +29,7 @@ static int read_request(struct span body, struct arena *arena, struct request_vi
         return r;
     if (ret->stream_options.type != JSON_OBJECT)
         return err_set(reterr, ERR_INVALID_REQUEST, "\"stream_options\" must be an object");
-    if (json_pick(ret->stream_options, names, &include_usage, reterr) < 0)
+    if (json_pick_exact(ret->stream_options, names, &include_usage, reterr) < 0)
         return err_prefix(reterr, "stream_options");
     ret->wants_usage = json_is_true(include_usage);
     return 0;

@@ -495,7 +495,7 @@ static void forget(struct connection *connection)
     free(connection);
     if (server->count == 0 && server->is_freed)
         free(server);
-    else if (server->count == 0 && server->is_draining)
+    else if (server->count == 0 && server->on_empty)
         loop_later(server->loop, &server->empty, on_empty);
 }
 
@@ -584,7 +584,7 @@ void http_server_drain(struct http_server *server, void (*fn)(void *ctx))
 {
     server->is_draining = true;
     server->on_empty = fn;
-    if (server->count == 0)
+    if (server->count == 0 && fn)
         loop_later(server->loop, &server->empty, on_empty);
     for (struct connection *c = server->connections; c; c = c->following) {
         if (c->state != IDLE)

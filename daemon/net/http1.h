@@ -57,7 +57,7 @@ void http_server_set_limits(struct http_server *server, const struct http_limits
 extern const struct listener_events http_listener_events;
 /*
  * Closes idle connections now and every other after its answer. on_empty(ctx of the handler) is
- * called once, later, when the last connection is gone.
+ * called once, later, when the last connection is gone; NULL: nobody asks.
  */
 void http_server_drain(struct http_server *server, void (*on_empty)(void *ctx));
 /* Closes every connection (on_gone for calls under way); frees when the last is gone. Returns NULL. */

@@ -378,6 +378,24 @@ static void read_address(struct config_reader *reader, struct entry *entry)
 
 /* ---- the whole ---- */
 
+static void keep_key(struct config_reader *reader, const struct entry *entry,
+                     const struct provider *provider)
+{
+    if (entry->plain.type != JSON_ABSENT)
+        reader->keys[reader->key_count++] = (struct config_plain_key){provider, entry->plain};
+}
+
+/* A provider that cannot be served yet: its key is taken care of all the same. */
+static void keep_later_key(struct config_reader *reader, struct entry *entry)
+{
+    struct provider *copy = config_alloc(reader, sizeof(*copy));
+    read_address(reader, entry);
+    if (!copy || !entry->provider.origin)
+        return;
+    *copy = entry->provider;
+    keep_key(reader, entry, copy);
+}
+
 static void add_skipped(struct config_reader *reader, const struct provider *provider)
 {
     for (size_t i = 0; i < provider->model_count; i++)
@@ -399,6 +417,7 @@ static void read_provider(struct config_reader *reader, struct json value)
     read_models(reader, &entry);
     if (entry.is_later) {
         add_skipped(reader, &entry.provider);
+        keep_later_key(reader, &entry);
         return;
     }
     read_description(reader, &entry);
@@ -406,8 +425,7 @@ static void read_provider(struct config_reader *reader, struct json value)
     struct config *config = reader->config;
     struct provider *provider = &config->providers[config->provider_count++];
     *provider = entry.provider;
-    if (entry.plain.type != JSON_ABSENT)
-        reader->keys[reader->key_count++] = (struct config_plain_key){provider, entry.plain};
+    keep_key(reader, &entry, provider);
 }
 
 void config_read_providers(struct config_reader *reader, struct json array)

@@ -57,28 +57,31 @@ def wait_active(daemon, count, timeout=DEADLINE):
     wait_until(is_so, f"{count} requests under way", timeout)
 
 
-def worst_latency(daemon, seconds):
-    """The slowest of many /healthz answers on one connection."""
-    worst, end = 0, time.monotonic() + seconds
+def assert_loop_is_free(daemon, seconds):
+    """Asks for /healthz over and over: 99 of 100 answers within 20 ms, and never a stall.
+
+    One answer in a hundred may be late because the machine is busy; a loop that waits for a name is
+    late by seconds.
+    """
+    took, end = [], time.monotonic() + seconds
     request = daemon.build("GET", "/healthz", token=None)
     with daemon.connect_unix() as wire:
         while time.monotonic() < end:
             begun = time.monotonic()
             wire.send(request)
             assert wire.read_answer().status == 200
-            worst = max(worst, time.monotonic() - begun)
-    return worst
-
-
-LIMIT = latency_limit(0.02)
+            took.append(time.monotonic() - begun)
+    took.sort()
+    assert took[len(took) * 99 // 100] < latency_limit(0.02)
+    assert took[-1] < latency_limit(0.5)
 
 
 def test_f16_a_hanging_name_does_not_slow_the_loop_nor_does_its_end(daemon):
     with open_request(daemon, "silent-one"):
         wait_active(daemon, 1)
-        assert worst_latency(daemon, 1) < LIMIT
+        assert_loop_is_free(daemon, 1)
     # the client left: libcurl would wait for its resolver thread here
-    assert worst_latency(daemon, 1) < LIMIT
+    assert_loop_is_free(daemon, 1)
     wait_active(daemon, 0, timeout=2)
     assert daemon.wait_attempt()["end"] == "client gone"
 
@@ -113,7 +116,7 @@ def test_f16_many_hanging_names_do_not_stop_others(daemon):
     assert time.monotonic() - begun < 1
     for wire in wires:
         wire.close()
-    assert worst_latency(daemon, 0.5) < LIMIT
+    assert_loop_is_free(daemon, 0.5)
 
 
 def test_f16_the_daemon_stops_promptly_while_a_name_hangs(daemon):

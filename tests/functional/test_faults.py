@@ -9,7 +9,7 @@ import pytest
 import replies
 from daemon import config_for, provider_row
 from provider import Gate
-from waiting import latency_limit, stays
+from waiting import latency_limit, stays, wait_until
 from wire import Closed, parse_events
 
 
@@ -262,6 +262,74 @@ def test_errors_of_the_request_are_never_tried_again(start_daemon, setup, provid
     assert len(provider.posts) == 1
 
 
+# ---- further attempts ----
+
+
+@pytest.fixture
+def patient(start_daemon, setup):
+    """A daemon that may try three times more."""
+    setup["globalSettings"]["maxRetries"] = 3
+    return start_daemon(setup, keys=("chatty", "claudish"))
+
+
+# What the connection did is mended by another attempt; what a provider said is passed on.
+MENDED = ["closed before the answer", "reset before the answer", "half a head", "an empty stream"]
+
+
+@pytest.mark.parametrize("name", MENDED)
+@pytest.mark.parametrize("dialect", ["chat", "anthropic"])
+def test_a_failure_before_content_is_tried_again_unseen(patient, provider, dialect, name):
+    provider.will(FAULTS[name][0])
+    ask, model = (patient.chat, "m-one") if dialect == "chat" else (patient.messages, "c-one")
+    answer = ask(model, stream=True)
+    assert answer.status == 200
+    assert b"[DONE]" in answer.body or b"message_stop" in answer.body
+    assert b'"error"' not in answer.body
+    assert len(provider.posts) == 2
+    last, first = patient.recent()
+    assert last["end"] == "done" and first["end"] in ("provider error", "provider reset")
+    assert last["exchange"] == first["exchange"] and last["id"] != first["id"]
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_after_content_there_is_no_second_attempt(patient, provider, name):
+    events = read_spoiled(provider, name, lambda: patient.open_messages("c-one"))
+    assert [event.name for event in events].count("message_start") == 1
+    assert events[-1].name == "error"
+    assert len(provider.posts) == 1
+
+
+def test_attempts_end_after_max_retries(patient, provider):
+    provider.default = replies.reset_unanswered
+    answer = patient.chat("m-one")
+    assert answer.status == 502 and answer.error["type"] == "provider_error"
+    assert len(provider.posts) == 4 == len(patient.recent())
+
+
+def test_a_second_failure_is_told_in_the_words_of_the_provider(patient, provider):
+    words = "the model is broken today"
+    provider.will(replies.reset_unanswered, replies.error_status(500, words, "api_error"))
+    answer = patient.chat("m-one")
+    assert answer.status == 500 and words in answer.error["message"]
+
+
+def test_the_next_provider_of_a_model_answers_when_the_first_is_dead(start_daemon, provider):
+    dead = provider_row("dead", "http://127.0.0.1:1", ["m-one"], key="")
+    alive = provider_row("alive", provider.url, ["m-one"], key="")
+    daemon = start_daemon(config_for(dead, alive, default="m-one", maxRetries=1))
+    for fields in ({}, {"stream": True}):
+        assert daemon.chat("m-one", **fields).status == 200
+    assert [attempt["provider"] for attempt in daemon.recent()] == ["alive", "dead"] * 2
+
+
+def test_a_client_that_goes_between_two_attempts_ends_them(patient, provider):
+    provider.default = replies.reset_unanswered
+    with patient.open_chat("m-one"):
+        provider.wait_request()
+    wait_until(lambda: patient.rpc("status")["requests"]["active"] == 0, "end of the request")
+    assert len(provider.posts) == len(patient.recent()) <= 4
+
+
 # ---- time ----
 
 SHORT_TIMEOUTS = {"firstByteTimeout": 1000, "plainAnswerTimeout": 1000, "defaultTimeout": 1000}
@@ -309,6 +377,17 @@ def test_silence_before_the_first_event_is_kept_alive(start_daemon, setup, provi
     with daemon.open_messages("c-one") as wire:
         names = [event.name for event in parse_events(wire.read_answer().body)]
     assert names[0] == "ping" and names[-1] == "message_stop"
+
+
+def test_a_second_attempt_is_kept_alive_as_well(start_daemon, setup, provider):
+    setup["globalSettings"].update(maxRetries=1, silenceCommitMs=500, keepAliveEveryMs=1000)
+    daemon = start_daemon(setup, keys=["chatty"])
+    provider.will(replies.reset_unanswered, replies.Reply(before_head=4))
+    with daemon.open_chat("m-one") as wire:
+        begun = time.monotonic()
+        assert wire.read_head().status == 200
+        assert time.monotonic() - begun < 3.5, "the head waited for the second attempt's answer"
+        assert b"".join(wire.pieces()).startswith(b":")
 
 
 def test_an_error_after_the_head_is_an_error_event(start_daemon, setup, provider):

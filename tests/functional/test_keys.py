@@ -129,6 +129,37 @@ def wait_start_or_end(daemon):
     wait_until(is_over, "start or end of the daemon")
 
 
+# ---- S-30: a provider that gives the key back ----
+
+
+def give_key_back(status, form, content_type="application/json"):
+    """Answers with the key it was sent, inside `form`."""
+    def behaviour(call):
+        key = call.request.header("authorization") or call.request.header("x-api-key")
+        call.head(status, [("Content-Type", content_type)])
+        call.body(form.replace("KEY", key.removeprefix("Bearer ")).encode(), 7)
+        call.end()
+    return behaviour
+
+
+@pytest.mark.parametrize("behaviour", [
+    give_key_back(401, '{"error": {"message": "invalid key KEY", "type": "x"}}'),
+    give_key_back(400, '{"error": {"message": "invalid key KEY", "type": "x"}}'),
+    give_key_back(500, '{"detail": ["KEY", "KEY"]}'),
+    give_key_back(403, "<html>bad key KEY</html>", "text/html"),
+    give_key_back(429, "KEY", "text/plain"),
+    give_key_back(200, 'data: {"error": {"message": "bad key KEY"}}\n\n', "text/event-stream"),
+], ids=["401", "400", "500 of another shape", "html", "plain text", "error in a stream"])
+@pytest.mark.parametrize("model", ["m-one", "c-one"])
+def test_s30_a_key_that_a_provider_gives_back_reaches_nobody(daemon, provider, model, behaviour):
+    """Daemon itself looks for the canary in answers, in the record and, when it stops, in the log."""
+    provider.default = behaviour
+    ask = daemon.chat if model == "m-one" else daemon.messages
+    for is_stream in (False, True):
+        assert ask(model, stream=is_stream).status >= 400
+    assert daemon.recent() and daemon.rpc("status")["providers"]
+
+
 # ---- S-35: another process of the same user ----
 
 

@@ -52,8 +52,9 @@ static void check_pick(struct span text, bool is_skimmed, struct json root)
     struct json picked_root, first[3], second[3];
     struct err err = {0};
     int one_pass = json_pick_text(text, names, &picked_root, first, &err);
-    int two_passes = is_skimmed ? json_pick(root, names, second, NULL) : -ERR_INVALID_REQUEST;
+    int two_passes = is_skimmed ? json_pick_exact(root, names, second, NULL) : -ERR_INVALID_REQUEST;
     assert(one_pass == two_passes);
+    assert(one_pass < 0 || json_pick(root, names, second, NULL) == 0);
     assert(one_pass == 0 || err.detail[0]);
     for (int i = 0; one_pass == 0 && i < 3; i++)
         assert(first[i].type == second[i].type && first[i].len == second[i].len &&

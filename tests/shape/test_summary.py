@@ -40,8 +40,16 @@ def test_tests_inside_an_entry_are_counted(run):
 
 def test_a_skipped_entry_is_named_with_its_reason(run):
     status, said = run(case("ok"), case("lab", "notrun", "SKIP: needs root", SKIPPED))
-    assert "skipped: dev: lab: SKIP: needs root" in said
+    assert "skipped: dev: lab: 1 x SKIP: needs root" in said
     assert said.endswith("1 passed, 0 failed, 1 skipped\n")
+    assert status == 0
+
+
+def test_a_file_whose_tests_all_skip_counts_as_those(run):
+    output = "SKIPPED [16] test_a.py:3: needs root\n===== 16 skipped in 0.03s ====="
+    status, said = run(case("ok"), case("lab", "notrun", output, SKIPPED))
+    assert "skipped: dev: lab: 16 x test_a.py:3: needs root" in said
+    assert said.endswith("1 passed, 0 failed, 16 skipped\n")
     assert status == 0
 
 

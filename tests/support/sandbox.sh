@@ -20,8 +20,8 @@ sandbox_open() {
     sandbox_log=$1/aictld.log
 }
 
-in_sandbox() {
-    env -i PATH="$PATH" HOME="$sandbox_home" XDG_RUNTIME_DIR="$sandbox_runtime" LANG=C.UTF-8 "$@"
+exec_in_sandbox() {
+    exec env -i PATH="$PATH" HOME="$sandbox_home" XDG_RUNTIME_DIR="$sandbox_runtime" LANG=C.UTF-8 "$@"
 }
 
 sandbox_started() {
@@ -30,7 +30,7 @@ sandbox_started() {
 
 sandbox_daemon() {
     sandbox_build=$1
-    in_sandbox "$1/daemon/aictld" >"$sandbox_log" 2>&1 &
+    (exec_in_sandbox "$1/daemon/aictld") >"$sandbox_log" 2>&1 &
     sandbox_pid=$!
     sandbox_started $sandbox_pid
     tries=0
@@ -46,7 +46,7 @@ sandbox_daemon() {
 }
 
 aictl() {
-    in_sandbox "$sandbox_build/client/aictl" "$@"
+    (exec_in_sandbox "$sandbox_build/client/aictl" "$@")
 }
 
 first_url() {

@@ -49,6 +49,12 @@ def has_skipped(case):
     return skipped is not None and skipped.get("message", "").startswith("SKIP_")
 
 
+def say_skips(name, output, say):
+    reasons = PYTEST_SKIP.findall(output) or [("1", last_line(output))]
+    for number, reason in reasons:
+        say("skipped", f"{name}: {number} x {reason}")
+
+
 def count_case(case, say):
     """Counts one ctest entry; say(kind, text) names what did not pass."""
     name = case.get("name")
@@ -57,12 +63,12 @@ def count_case(case, say):
         count = inner_count(output) or Count(passed=1)
         if count.failed:  # its exit status said success: do not believe it
             say("failed", name + ": reports failures but ended well")
-        for number, reason in PYTEST_SKIP.findall(output):
-            say("skipped", f"{name}: {number} x {reason}")
+        if count.skipped:
+            say_skips(name, output, say)
         return count
     if has_skipped(case):
-        say("skipped", f"{name}: {last_line(output)}")
-        return Count(skipped=1)
+        say_skips(name, output, say)
+        return inner_count(output) or Count(skipped=1)
     if case.get("status") == "disabled":
         say("skipped", name + ": disabled")
         return Count(skipped=1)

@@ -246,7 +246,7 @@ Test(json, a_picked_name_that_stands_twice_is_refused)
     }
 }
 
-Test(json, a_picked_name_in_another_case_is_refused_even_alone)
+Test(json, an_exact_pick_refuses_another_case_even_alone)
 {
     static const char *const texts[] = {"{\"MODEL\":1}", "{\"strea\\u004d\":1}",
                                         "{\"\xc5\xbftream\":true}"};
@@ -256,6 +256,10 @@ Test(json, a_picked_name_in_another_case_is_refused_even_alone)
         cr_expect_eq(json_pick_text(span_of(texts[i]), request_names, &root, found, &err),
                      -ERR_INVALID_REQUEST, "%s", texts[i]);
         cr_expect(strstr(err.detail, "must be spelled"), "%s", err.detail);
+        cr_expect_eq(json_pick_exact(parsed(texts[i]), request_names, found, NULL),
+                     -ERR_INVALID_REQUEST);
+        cr_expect_eq(json_pick(parsed(texts[i]), request_names, found, NULL), 0);
+        cr_expect(found[0].type == JSON_ABSENT && found[1].type == JSON_ABSENT);
     }
 }
 

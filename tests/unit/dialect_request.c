@@ -256,6 +256,10 @@ Test(requests, the_view_knows_whether_the_client_wants_usage)
     cr_assert_eq(read_body(chat, SPAN("{\"model\":\"a\",\"stream_options\":{}}"), NULL), 0);
     cr_expect_not(view.wants_usage);
     struct err err = {0};
+    cr_expect_lt(read_body(chat,
+                           SPAN("{\"model\":\"a\",\"stream_options\":{\"Include_usage\":true}}"),
+                           NULL),
+                 0);
     cr_expect_lt(read_body(chat, SPAN("{\"model\":\"a\",\"stream_options\":[]}"), &err), 0);
     cr_expect(strstr(err.detail, "stream_options"), "%s", err.detail);
 }

@@ -1,0 +1,9 @@
+set(NET_LIBS llhttp PkgConfig::UV PkgConfig::CURL PkgConfig::MSGPACK PkgConfig::CJSON Threads::Threads)
+aictl_unit_test(NAME net_http_parser MIN 14
+  SOURCES net_http_parser.c
+  FOLDERS net base proto
+  LIBS ${NET_LIBS})
+aictl_unit_test(NAME net_http1 MIN 26
+  SOURCES net_http1.c net_wire.c
+  FOLDERS net base proto
+  LIBS ${NET_LIBS})
