@@ -30,9 +30,9 @@ void arena_release(struct arena *arena)
 
 static struct arena_chunk *new_chunk(size_t size)
 {
-    struct arena_chunk *chunk = calloc(1, sizeof(*chunk) + size);
+    struct arena_chunk *chunk = malloc(sizeof(*chunk) + size);
     if (chunk)
-        chunk->size = size;
+        *chunk = (struct arena_chunk){.next = NULL, .size = size};
     return chunk;
 }
 
@@ -49,13 +49,13 @@ static void *alloc_large(struct arena *arena, size_t size)
         arena->chunks = chunk;
         arena->used = size;
     }
-    return chunk->data;
+    return memset(chunk->data, 0, size);
 }
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
     const size_t align = _Alignof(max_align_t);
-    if (size > arena->max || arena->total > arena->max - size)
+    if (size > arena->max || arena->total > arena->max - size || size > SIZE_MAX - align)
         return NULL;
     size = (size + align - 1) & ~(align - 1);
     if (size == 0)
@@ -73,7 +73,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     }
     void *piece = arena->chunks->data + arena->used;
     arena->used += size;
-    return piece;
+    return memset(piece, 0, size);
 }
 
 char *arena_copy(struct arena *arena, struct span text)

@@ -143,6 +143,8 @@ int bytes_addf(struct bytes *bytes, const char *format, ...)
 
 void bytes_drop_front(struct bytes *bytes, size_t len)
 {
+    if (len == 0)
+        return;
     memmove(bytes->data, bytes->data + len, bytes->len - len);
     bytes->len -= len;
 }

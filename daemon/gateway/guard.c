@@ -13,11 +13,15 @@ static const char *const host_names[] = {"127.0.0.1", "localhost", "[::1]"};
 /* "name:port", and just "name" on port 80, as clients write it. */
 static bool is_own_host(struct span host, int port)
 {
-    char wanted[64];
+    char digits[16];
+    int n = snprintf(digits, sizeof(digits), ":%d", port);
+    struct span behind = {digits, (size_t)n};
     for (size_t i = 0; i < HOST_NAMES; i++) {
-        (void)snprintf(wanted, sizeof(wanted), "%s:%d", host_names[i], port);
-        if (span_equal_nocase(host, span_of(wanted)) ||
-            (port == 80 && span_equal_nocase(host, span_of(host_names[i]))))
+        struct span name = span_of(host_names[i]);
+        if (!span_starts_nocase(host, name))
+            continue;
+        struct span rest = {host.at + name.len, host.len - name.len};
+        if (span_equal(rest, behind) || (port == 80 && rest.len == 0))
             return true;
     }
     return false;

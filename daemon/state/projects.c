@@ -147,7 +147,7 @@ static int read_text(struct reader *reader, struct json value, const char **ret)
 
 static int read_model(struct reader *reader, struct json value, char **ret)
 {
-    const char *model;
+    const char *model = NULL;
     if (json_is_nothing(value))
         return 0;
     int r = read_text(reader, value, &model);

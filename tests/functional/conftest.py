@@ -64,6 +64,17 @@ def setup(provider):
     return config_for(*rows_at(provider.url), default="m-one")
 
 
+FAILED = pytest.StashKey()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Notes a failure on the test, so that its daemons' logs are shown."""
+    outcome = yield
+    if call.when == "call":
+        item.stash[FAILED] = outcome.get_result().failed
+
+
 @pytest.fixture
 def start_daemon(request):
     """start_daemon(config, keys=(names...), **Daemon options); each is stopped and checked."""
@@ -86,16 +97,6 @@ def start_daemon(request):
             if request.node.stash.get(FAILED, False):
                 print(f"---- log of {daemon.home} ----\n{daemon.log[-8000:]}")
             daemon.discard()
-
-
-FAILED = pytest.StashKey()
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    if call.when == "call":
-        item.stash[FAILED] = outcome.get_result().failed
 
 
 @pytest.fixture

@@ -188,7 +188,7 @@ def wrong_tokens(daemon):
         "in capitals": good.upper(),
         "revoked": revoked_token(daemon),
         "expired": expired_token(daemon),
-        "100 KB of it": good[:20] + "a" * 20000,
+        "20 KB of it": good[:20] + "a" * 20000,
     }
 
 

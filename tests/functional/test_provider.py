@@ -7,7 +7,7 @@ import pytest
 
 import replies
 from daemon import chat_body, messages_body
-from provider import Gate
+from provider import Gate, Provider
 from waiting import Late, latency_limit, stays, wait_until
 from wire import Closed, Wire, build_request, parse_events
 
@@ -188,9 +188,7 @@ def test_errors_redirects_and_the_echo(provider):
         assert chat(provider, wire).read_answer().json["path"] == "/v1/chat/completions"
 
 
-def test_a_mistake_in_a_behaviour_is_reported(make_provider):
-    from provider import Provider
-
+def test_a_mistake_in_a_behaviour_is_reported():
     broken = Provider().start()
     broken.will(lambda call: call.no_such_method())
     with chat(broken) as wire:

@@ -133,7 +133,6 @@ class Daemon:
     @property
     def pid(self):
         """Of aictld itself, also when a wrapper started it and stayed."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         pid = self.process.pid
         while Path(f"/proc/{pid}/comm").read_text().strip() != "aictld":
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

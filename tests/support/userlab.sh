@@ -119,8 +119,7 @@ init() { # DIR STAGE
 check_machine() {
     [ "$(id -u)" = 0 ] || skip "needs root"
     [ -x /lib/systemd/systemd ] || skip "needs the package systemd"
-    [ -e /lib/x86_64-linux-gnu/security/pam_systemd.so ] ||
-        ls /lib/*/security/pam_systemd.so >/dev/null 2>&1 || skip "needs the package libpam-systemd"
+    ls /lib/*/security/pam_systemd.so >/dev/null 2>&1 || skip "needs the package libpam-systemd"
     [ -e /usr/lib/systemd/user/dbus.socket ] || skip "needs the package dbus-user-session"
     unshare --pid --fork --mount --cgroup --uts --ipc --net true 2>/dev/null ||
         skip "this root may not make namespaces"

@@ -362,7 +362,7 @@ Test(methods, a_key_that_cannot_be_used_changes_nothing)
     struct vault_record_info info;
     world_init(&world, config_text);
     expect_error(&world, "key.set", "{\"provider\": \"what\", \"key\": \"" CANARY_KEY "\"}",
-                 ERR_NOT_FOUND, "what");
+                 ERR_PROVIDER_NOT_FOUND, "what");
     expect_error(&world, "key.set",
                  "{\"provider\": \"bad\", \"key\": \"" CANARY_KEY
                  "\", \"url\": \"http://evil.example\"}",
@@ -544,7 +544,7 @@ Test(methods, a_directory_keeps_its_token)
     struct outcome *const all[] = {&first, &again, &global, &status, &list, &revoked};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         outcome_release(all[i]);
-    expect_error(&world, "token.revoke", "{\"id\": \"nosuchid\"}", ERR_NOT_FOUND, "nosuchid");
+    expect_error(&world, "token.revoke", "{\"id\": \"nosuchid\"}", ERR_PROVIDER_NOT_FOUND, "nosuchid");
     expect_error(&world, "token.get", "{\"expires_s\": -5}", ERR_BAD_PARAMS, "expires_s");
     world_release(&world);
 }
@@ -594,7 +594,7 @@ Test(methods, a_test_reports_what_the_probe_found)
     cr_expect(strstr(outcome_text(&outcome, "error"), "glm: 401"));
     cr_expect(strstr(outcome_text(&outcome, "next"), "aictl login"));
     outcome_release(&outcome);
-    expect_error(&world, "provider.test", "{\"provider\": \"nobody\"}", ERR_NOT_FOUND, "nobody");
+    expect_error(&world, "provider.test", "{\"provider\": \"nobody\"}", ERR_PROVIDER_NOT_FOUND, "nobody");
     expect_error(&world, "provider.test", "{\"model\": \"nothing\"}", ERR_MODEL_NOT_FOUND,
                  "nothing");
     world_release(&world);

@@ -39,11 +39,16 @@ static socklen_t parse(const char *address, union name *name)
     return sizeof(name->v4);
 }
 
+static struct bytes received(void)
+{
+    return (struct bytes){.max = 64 * 1024 * 1024, .wipe = true};
+}
+
 void wire_open(struct wire *wire, const char *address)
 {
     union name name;
     socklen_t len = parse(address, &name);
-    *wire = (struct wire){.in = {.max = 64 * 1024 * 1024}};
+    *wire = (struct wire){.in = received()};
     wire->fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_geq(wire->fd, 0);
     cr_assert_eq(connect(wire->fd, &name.any, len), 0, "%s: %s", address, strerror(errno));
@@ -82,12 +87,13 @@ void wire_receive(struct wire *wire)
     while (!wire->has_ended) {
         ssize_t n = recv(wire->fd, piece, sizeof(piece), 0);
         if (n < 0 && errno == EAGAIN)
-            return;
+            break;
         wire->was_reset = n < 0;
         wire->has_ended = n <= 0;
         if (n > 0)
             cr_assert_eq(bytes_add(&wire->in, piece, (size_t)n), 0);
     }
+    explicit_bzero(piece, sizeof(piece)); /* some tests look for keys in memory */
 }
 
 bool wire_has(const struct wire *wire, const char *text)
@@ -104,4 +110,36 @@ size_t wire_count(const struct wire *wire, const char *text)
         rest.at = hit + wanted.len;
     }
     return count;
+}
+
+void site_open(struct site *site, const char *path)
+{
+    union name name;
+    snprintf(site->address, sizeof(site->address), "%s%s", path ? "unix:" : "127.0.0.1:0",
+             path ? path : "");
+    socklen_t len = parse(site->address, &name);
+    site->fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    cr_assert_geq(site->fd, 0);
+    cr_assert_eq(bind(site->fd, &name.any, len), 0, "%s", strerror(errno));
+    cr_assert_eq(listen(site->fd, 64), 0);
+    if (path)
+        return;
+    cr_assert_eq(getsockname(site->fd, &name.any, &len), 0);
+    snprintf(site->address, sizeof(site->address), "127.0.0.1:%d", ntohs(name.v4.sin_port));
+}
+
+void site_close(struct site *site)
+{
+    close(site->fd);
+    if (!strncmp(site->address, "unix:", 5))
+        unlink(site->address + 5);
+}
+
+bool site_accept(struct site *site, struct wire *wire)
+{
+    int fd = accept4(site->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return false;
+    *wire = (struct wire){.fd = fd, .in = received()};
+    return true;
 }

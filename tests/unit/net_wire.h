@@ -1,6 +1,6 @@
 /*
- * The other side of a connection under test: a client on a plain socket, and waiting for what must
- * happen while the loop of the code under test runs.
+ * The other side of a connection under test: a client or a scripted server on plain sockets, and
+ * waiting for what must happen while the loop of the code under test runs. All in one thread.
  */
 #pragma once
 
@@ -33,6 +33,18 @@ void wire_receive(struct wire *wire);
 bool wire_has(const struct wire *wire, const char *text);
 /* How often `text` is in what came. */
 size_t wire_count(const struct wire *wire, const char *text);
+
+/* A listening socket: the server that a test plays. */
+struct site {
+    int fd;
+    char address[128]; /* "127.0.0.1:PORT" or "unix:PATH" */
+};
+
+/* path NULL: a free TCP port. */
+void site_open(struct site *site, const char *path);
+void site_close(struct site *site);
+/* True when a connection waited; `wire` is it then. */
+bool site_accept(struct site *site, struct wire *wire);
 
 /* One turn of the loop, and a moment for the other side. */
 static inline void wire_turn(struct loop *loop)
