@@ -61,13 +61,12 @@ static bool find_route(const struct http_request *request, const char *path,
         for (const struct dialect_route *route = (*dialect)->routes; route->method; route++) {
             if (!is_at(route, path))
                 continue;
-            endpoint->surface = *dialect;
+            bool is_models = route->operation == OP_LIST_MODELS;
+            endpoint->surface = is_models ? models_surface(request, *dialect) : *dialect;
             endpoint->kind = ENDPOINT_WRONG_METHOD;
             if (!span_equal(request->method, span_of(route->method)))
                 continue;
-            endpoint->kind = route->operation == OP_GENERATE ? ENDPOINT_GENERATE : ENDPOINT_MODELS;
-            if (endpoint->kind == ENDPOINT_MODELS)
-                endpoint->surface = models_surface(request, *dialect);
+            endpoint->kind = is_models ? ENDPOINT_MODELS : ENDPOINT_GENERATE;
             return true;
         }
     }

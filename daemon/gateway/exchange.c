@@ -123,8 +123,6 @@ static int check_head(struct gateway *gateway, struct http_call *call,
         r = check_token(gateway, call, endpoint->is_open, ret_token, reterr);
     if (r == 0)
         r = check_route(endpoint, request, reterr);
-    if (r == 0 && gateway->is_draining)
-        r = err_set(reterr, ERR_SHUTTING_DOWN, "new requests are not taken");
     if (r == 0)
         r = reserve_body(gateway, request, reterr);
     return r;

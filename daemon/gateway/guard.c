@@ -60,7 +60,8 @@ static int check_body_type(const struct http_request *request, struct err *reter
     if (http_request_count(request, "content-type") > 1 ||
         !span_equal_nocase(type, SPAN("application/json")))
         return err_set(reterr, ERR_UNSUPPORTED_MEDIA, "Content-Type is %s", log_quote(type, 80));
-    if (encoding.at && !span_equal_nocase(encoding, SPAN("identity")))
+    if (http_request_count(request, "content-encoding") > 1 ||
+        (encoding.at && !span_equal_nocase(encoding, SPAN("identity"))))
         return err_set(reterr, ERR_UNSUPPORTED_MEDIA, "Content-Encoding %s is not taken yet",
                        log_quote(encoding, 40));
     return 0;

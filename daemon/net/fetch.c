@@ -6,8 +6,9 @@
  *                |--- curl's one timer             > curl_multi_socket_action -> callbacks -> finish
  *                '--- fetches under way           /
  *
- * libcurl forbids removing a transfer inside any of its callbacks. So a fetch cancelled there is only
- * marked, its callbacks turn deaf, and it is removed when libcurl has returned (leave_curl).
+ * libcurl forbids adding and removing transfers inside any of its callbacks. So a fetch cancelled
+ * there is only marked, its callbacks turn deaf, and one started there only waits; both is made up
+ * for when libcurl has returned (leave_curl).
  */
 #include "net/fetch.h"
 
@@ -15,6 +16,7 @@
 #include "base/own.h"
 #include "net/curl_memory.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -36,6 +38,7 @@ struct share {
     uv_timer_t timer;
     struct fetch *active;
     struct fetch *doomed; /* cancelled inside libcurl */
+    size_t waiting;       /* active ones that were started inside libcurl */
     CURL *idle[IDLE_HANDLES];
     size_t idle_count;
     unsigned depth;   /* calls into libcurl under way */
@@ -63,18 +66,22 @@ struct fetch {
     struct fetch *next, *prev, *next_doomed;
     struct share *share;
     CURL *easy;
+    CURLU *url;
     struct curl_slist *headers;
     const struct fetch_events *events;
     void *ctx;
     struct timer timer;
     struct later resume;
     struct bytes head; /* lines as they came */
+    size_t head_seen;  /* bytes of all heads, interim ones too */
     size_t header_count;
     struct { unsigned name, name_len, value, value_len; } lines[HEADERS_MAX];
     int64_t started_ms, last_ms;
     int64_t first_byte_ms, idle_ms, total_ms;
     struct err err; /* why we stopped the transfer ourselves */
     unsigned sends;
+    bool is_waiting; /* libcurl does not have it yet */
+    bool has_name;   /* the host is to be looked up */
     bool is_resolving, is_connected, has_head, is_paused, is_cancelled;
 };
 
@@ -98,7 +105,31 @@ static void settle(struct share *share)
         share_close(share);
 }
 
-/* Everything libcurl has finished, and everything cancelled inside it. */
+/* libcurl runs it from its timer, on the next turn. */
+static void add_to_curl(struct fetch *fetch)
+{
+    struct share *share = fetch->share;
+    fetch->is_waiting = share->depth > 0;
+    if (fetch->is_waiting) {
+        share->waiting++;
+        return;
+    }
+    share->depth++;
+    curl_multi_add_handle(share->multi, fetch->easy);
+    share->depth--;
+}
+
+static void add_waiting(struct share *share)
+{
+    for (struct fetch *fetch = share->active; fetch && share->waiting; fetch = fetch->next) {
+        if (!fetch->is_waiting)
+            continue;
+        share->waiting--;
+        add_to_curl(fetch);
+    }
+}
+
+/* Everything libcurl has finished, and everything cancelled or started inside it. */
 static void leave_curl(struct share *share)
 {
     if (share->depth)
@@ -109,6 +140,7 @@ static void leave_curl(struct share *share)
         remove_from_curl(fetch);
         release(fetch);
     }
+    add_waiting(share);
     int left;
     for (CURLMsg *message; (message = curl_multi_info_read(share->multi, &left));) {
         struct fetch *fetch;
@@ -301,6 +333,8 @@ static int on_resolve(void *resolver, void *reserved, void *ctx)
     struct fetch_pool *pool = fetch->share->pool;
     (void)resolver;
     (void)reserved;
+    if (!fetch->has_name)
+        return 0; /* called for addresses too */
     if (pool->resolving + stuck_count(pool) >= RESOLVING_MAX) {
         err_set(&fetch->err, ERR_PROVIDER_DNS, "%d names are being resolved already", RESOLVING_MAX);
         return 1;
@@ -383,18 +417,18 @@ static size_t on_header(char *data, size_t size, size_t count, void *ctx)
     if (fetch->has_head)
         return size * count; /* trailers are of no use to us */
     fetch->last_ms = loop_now_ms(fetch->share->pool->loop);
+    fetch->head_seen += line.len;
     while (line.len && (line.at[line.len - 1] == '\n' || line.at[line.len - 1] == '\r'))
         line.len--;
-    if (span_starts(line, SPAN("HTTP/"))) {
-        bytes_clear(&fetch->head);
-        fetch->header_count = 0;
-        return size * count;
-    }
     if (line.len == 0) {
         head_complete(fetch);
         return fetch->is_cancelled ? 0 : size * count;
     }
-    if (keep_line(fetch, line) < 0) {
+    if (span_starts(line, SPAN("HTTP/"))) {
+        bytes_clear(&fetch->head);
+        fetch->header_count = 0;
+    }
+    if (fetch->head_seen > HEAD_MAX || keep_line(fetch, line) < 0) {
         err_set(&fetch->err, ERR_PROVIDER_ANSWER, "its head is above %d bytes or %d headers", HEAD_MAX, HEADERS_MAX);
         return 0;
     }
@@ -406,6 +440,10 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx)
     struct fetch *fetch = ctx;
     if (fetch->is_cancelled)
         return 0;
+    if (!fetch->has_head) { /* behind a 101 */
+        err_set(&fetch->err, ERR_PROVIDER_ANSWER, "bytes without a final status came");
+        return 0;
+    }
     if (fetch->is_paused)
         return CURL_WRITEFUNC_PAUSE;
     fetch->last_ms = loop_now_ms(fetch->share->pool->loop);
@@ -438,9 +476,12 @@ static void release(struct fetch *fetch)
         resolved(fetch);
         note_stuck(share->pool);
     }
+    share->waiting -= fetch->is_waiting;
     curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, NULL);
     curl_easy_setopt(fetch->easy, CURLOPT_POSTFIELDS, NULL);
+    curl_easy_setopt(fetch->easy, CURLOPT_CURLU, NULL);
     curl_slist_free_all(fetch->headers);
+    curl_url_cleanup(fetch->url);
     if (share->idle_count < IDLE_HANDLES)
         share->idle[share->idle_count++] = fetch->easy;
     else
@@ -494,7 +535,9 @@ static void finish(struct fetch *fetch, CURLcode code)
     if (!err.kind && code != CURLE_OK)
         err_set(&err, kind_of(fetch, code), "%s", curl_easy_strerror(code));
     else if (!err.kind && !fetch->has_head)
-        err_set(&err, ERR_PROVIDER_ANSWER, "no final status came");
+        err_set(&err, ERR_PROVIDER_RESET, "the connection ended before the answer's head did");
+    if (code == CURLE_COULDNT_RESOLVE_HOST)
+        resolved(fetch); /* its thread has ended */
     release(fetch);
     if (!is_cancelled)
         events->on_done(ctx, err.kind ? &err : NULL);
@@ -621,11 +664,38 @@ static CURL *easy_new(void)
     return easy;
 }
 
+/* An IPv4 address, or an IPv6 address in brackets. */
+static bool is_address(const char *host)
+{
+    struct in_addr v4;
+    return host[0] == '[' || inet_pton(AF_INET, host, &v4) == 1;
+}
+
+/* Parsed once, and libcurl is given the result. */
+static int set_url(struct fetch *fetch, const char *url, struct err *reterr)
+{
+    char *scheme = NULL, *host = NULL;
+    fetch->url = curl_url();
+    bool is_good = fetch->url &&
+                   curl_url_set(fetch->url, CURLUPART_URL, url, CURLU_DISALLOW_USER) == CURLUE_OK &&
+                   curl_url_get(fetch->url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                   curl_url_get(fetch->url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+                   (!strcmp(scheme, "http") || !strcmp(scheme, "https"));
+    fetch->has_name = is_good && !is_address(host);
+    curl_free(scheme);
+    curl_free(host);
+    if (!is_good)
+        return err_set(reterr, ERR_INVALID_REQUEST, "the URL cannot be used");
+    curl_easy_setopt(fetch->easy, CURLOPT_CURLU, fetch->url);
+    return 0;
+}
+
 static int set_up(struct fetch *fetch, const struct fetch_request *request, struct err *reterr)
 {
     CURL *easy = fetch->easy;
-    if (curl_easy_setopt(easy, CURLOPT_URL, request->url) != CURLE_OK)
-        return err_set(reterr, ERR_INVALID_REQUEST, "the URL cannot be used");
+    int r = set_url(fetch, request->url, reterr);
+    if (r < 0)
+        return r;
     curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, fetch);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
@@ -672,9 +742,7 @@ struct fetch *fetch_start(struct fetch_pool *pool, const struct fetch_request *r
         release(fetch);
         return NULL;
     }
-    share->depth++;
-    curl_multi_add_handle(share->multi, fetch->easy); /* runs from libcurl's timer, on the next turn */
-    share->depth--;
+    add_to_curl(fetch);
     arm(fetch);
     return fetch;
 }

@@ -21,6 +21,7 @@
 #include <time.h>
 
 #define LINGER_MS    2000
+#define FIRST_REQUEST_MS 1000 /* while draining: for a connection that has asked nothing yet */
 #define PIPELINE_MAX 65536 /* bytes of further requests held while one is answered */
 #define INPUT_MAX    (PIPELINE_MAX + LOOP_SCRATCH)
 
@@ -52,6 +53,7 @@ struct connection {
     struct http_limits limits;
     int port;
     int open_handles;
+    bool had_request;
     uint64_t sent_at_check; /* stream_sent() when the stall timer was set */
 };
 
@@ -368,6 +370,7 @@ static void take_head(struct connection *connection)
     if (r <= 0)
         return;
     bool has_body = call->request.has_body;
+    connection->had_request = true;
     if (!has_body)
         enter(connection, CALL);
     if (server->handler->on_head(server->ctx, call) < 0)
@@ -589,7 +592,9 @@ void http_server_drain(struct http_server *server, void (*fn)(void *ctx))
     for (struct connection *c = server->connections; c; c = c->following) {
         if (c->state != IDLE)
             continue;
-        if (stream_queued(&c->stream))
+        if (!c->had_request)
+            timer_start(&c->timer, FIRST_REQUEST_MS);
+        else if (stream_queued(&c->stream))
             linger(c);
         else
             close_connection(c);

@@ -21,9 +21,11 @@
 
 #define BACKLOG         511
 #define ACCEPT_PER_TURN 64 /* others get their turn too */
+#define REST_MS         100 /* without accepting, when even the reserve is gone */
 
 struct listener {
     uv_poll_t poll;
+    struct timer rest;
     struct loop *loop;
     const struct listener_events *events;
     void *ctx;
@@ -63,15 +65,33 @@ int stream_open(struct stream *stream, struct listener *listener,
                         events, high_mark, max);
 }
 
-/* Descriptors are used up: take the connection with the reserve and close it, so nobody waits. */
-static void turn_away(struct listener *listener)
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void listen_again(struct timer *rest)
 {
-    close(listener->reserve_fd);
+    struct listener *listener = (struct listener *)((char *)rest - offsetof(struct listener, rest));
+    uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+}
+
+/*
+ * Descriptors are used up: take the connection with the reserve and close it, so nobody waits. When
+ * another thread took the reserve's place, the connection has to wait: polling on would only spin.
+ */
+static bool turn_away(struct listener *listener)
+{
+    if (listener->reserve_fd >= 0)
+        close(listener->reserve_fd);
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    log_warn("net", 0, "no file descriptor left: a connection to %s was closed", listener->address);
+    log_warn("net", 0, "no file descriptor left: a connection to %s %s", listener->address,
+             fd >= 0 ? "was closed" : "waits");
+    if (fd < 0) {
+        uv_poll_stop(&listener->poll);
+        timer_start(&listener->rest, REST_MS);
+    }
+    return fd >= 0;
 }
 
 static void hand_over(struct listener *listener, int fd)
@@ -98,9 +118,10 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
             hand_over(listener, fd);
-        else if (errno == EMFILE || errno == ENFILE)
-            turn_away(listener);
-        else if (errno != ECONNABORTED && errno != EINTR)
+        else if (errno == EMFILE || errno == ENFILE) {
+            if (!turn_away(listener))
+                return;
+        } else if (errno != ECONNABORTED && errno != EINTR)
             return; /* EAGAIN: none waits; anything else comes again with the next poll */
     }
 }
@@ -151,28 +172,37 @@ static int start(struct loop *loop, int fd, bool is_ours, const struct listener_
     }
     listener->poll.data = listener;
     uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+    timer_open(&listener->rest, loop, listen_again);
     *ret = listener;
     return 0;
+}
+
+/* "127.0.0.1:3000" or "[::1]:3000"; the length of the name, 0 when it is neither. */
+static socklen_t parse_tcp(const char *address, struct sockaddr_storage *name)
+{
+    const char *colon = strrchr(address, ':');
+    char host[INET6_ADDRSTRLEN + 2], *end = NULL;
+    size_t len = colon ? (size_t)(colon - address) : 0;
+    if (len == 0 || len >= sizeof(host) || colon[1] < '0' || colon[1] > '9')
+        return 0;
+    long port = strtol(colon + 1, &end, 10);
+    if (*end || port > UINT16_MAX)
+        return 0;
+    (void)snprintf(host, sizeof(host), "%.*s", (int)len, address); /* fits */
+    if (uv_ip4_addr(host, (int)port, (struct sockaddr_in *)name) == 0)
+        return sizeof(struct sockaddr_in);
+    if (host[0] != '[' || host[len - 1] != ']')
+        return 0;
+    host[len - 1] = '\0';
+    return uv_ip6_addr(host + 1, (int)port, (struct sockaddr_in6 *)name) == 0 ? sizeof(struct sockaddr_in6)
+                                                                              : 0;
 }
 
 static int bind_tcp(const char *address, int *ret_fd, struct err *reterr)
 {
     struct sockaddr_storage name = {0};
-    socklen_t len;
-    const char *colon = strrchr(address, ':');
-    char *host = span_dup((struct span){address, colon ? (size_t)(colon - address) : 0});
-    int port = colon ? atoi(colon + 1) : 0;
-    int r;
-    if (host[0] == '[') {
-        host[strlen(host) - 1] = '\0';
-        r = uv_ip6_addr(host + 1, port, (struct sockaddr_in6 *)&name);
-        len = sizeof(struct sockaddr_in6);
-    } else {
-        r = uv_ip4_addr(host, port, (struct sockaddr_in *)&name);
-        len = sizeof(struct sockaddr_in);
-    }
-    free(host);
-    if (r < 0)
+    socklen_t len = parse_tcp(address, &name);
+    if (!len)
         return err_set(reterr, ERR_CONFIG_INVALID, "listen: %s is no address", address);
     const int on = 1;
     int fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -182,9 +212,9 @@ static int bind_tcp(const char *address, int *ret_fd, struct err *reterr)
     if (name.ss_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)); /* the default on loopback */
     if (bind(fd, (struct sockaddr *)&name, len) < 0) {
-        r = errno;
+        int error = errno;
         close(fd);
-        return err_errno(reterr, r == EADDRINUSE ? ERR_IN_USE : ERR_IO, r, "%s", address);
+        return err_errno(reterr, error == EADDRINUSE ? ERR_IN_USE : ERR_IO, error, "%s", address);
     }
     *ret_fd = fd;
     return 0;
@@ -251,12 +281,18 @@ int listener_adopt(struct loop *loop, int fd, const struct listener_events *even
     return start(loop, fd, false, events, ctx, ret, reterr);
 }
 
+static void on_rest_closed(struct timer *rest)
+{
+    free((char *)rest - offsetof(struct listener, rest));
+}
+
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct listener *listener = handle->data;
     close(listener->fd);
-    close(listener->reserve_fd);
-    free(listener);
+    if (listener->reserve_fd >= 0)
+        close(listener->reserve_fd);
+    timer_close(&listener->rest, on_rest_closed);
 }
 
 void listener_close(struct listener *listener)

@@ -145,28 +145,43 @@ static struct peer tcp_peer(const union address *theirs, const union address *ou
     return peer;
 }
 
-struct peer peer_of_fd(int fd)
+static bool get_ends(int fd, union address *theirs, union address *ours)
+{
+    socklen_t their_len = sizeof(*theirs), our_len = sizeof(*ours);
+    *theirs = *ours = (union address){0};
+    return getpeername(fd, &theirs->any, &their_len) == 0 && getsockname(fd, &ours->any, &our_len) == 0;
+}
+
+static struct peer unix_peer(int fd)
 {
     struct peer peer = {0};
-    union address theirs = {0}, ours = {0};
-    socklen_t their_len = sizeof(theirs), our_len = sizeof(ours);
-    int domain = 0;
-    socklen_t domain_len = sizeof(domain);
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len) < 0)
-        return peer;
-    if (domain == AF_UNIX) {
-        struct ucred cred;
-        socklen_t len = sizeof(cred);
-        peer.is_known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0;
-        if (peer.is_known) {
-            peer.uid = cred.uid;
-            peer.pid = cred.pid;
-        }
-        return peer;
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+    peer.is_known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0;
+    if (peer.is_known) {
+        peer.uid = cred.uid;
+        peer.pid = cred.pid;
     }
-    if (getpeername(fd, &theirs.any, &their_len) < 0 || getsockname(fd, &ours.any, &our_len) < 0)
-        return peer;
-    return tcp_peer(&theirs, &ours);
+    return peer;
+}
+
+struct peer peer_of_fd(int fd)
+{
+    union address theirs, ours;
+    int domain = 0;
+    socklen_t len = sizeof(domain);
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX)
+        return unix_peer(fd);
+    return get_ends(fd, &theirs, &ours) ? tcp_peer(&theirs, &ours) : (struct peer){0};
+}
+
+struct peer peer_of_fd_by_proc(int fd)
+{
+    union address theirs, ours;
+    struct peer peer = {0};
+    if (get_ends(fd, &theirs, &ours))
+        read_proc(&theirs, &ours, &peer);
+    return peer;
 }
 
 bool peer_is_own(const struct peer *peer)

@@ -19,6 +19,11 @@ struct peer {
 
 /* The peer of a connected socket. Never blocks; what cannot be known gives is_known false. */
 struct peer peer_of_fd(int fd);
+/*
+ * The same for a TCP socket by /proc/net/tcp alone: what peer_of_fd() does where the kernel has no
+ * sock_diag for TCP, some milliseconds slower.
+ */
+struct peer peer_of_fd_by_proc(int fd);
 
 /*
  * True when the peer may talk to us: known, and our own uid (the uid of the daemon's user manager,

@@ -6,16 +6,6 @@
 #include "base/file.h"
 #include "base/own.h"
 
-/*
- * What is in use while there is no config.json. It is read like any other text, so nothing here can
- * differ from what a user could write.
- */
-static const char built_in[] =
-    "{\"providers\": [{\"name\": \"demo\", \"type\": \"demo\", \"models\": [\"demo\", "
-    "\"demo-fast\"],"
-    " \"description\": \"Offline demonstration: its answers are invented here, no AI is asked\"}],"
-    " \"defaultModel\": \"demo\"}";
-
 struct config *config_ref(struct config *config)
 {
     config->refs++;
@@ -46,7 +36,7 @@ int config_load(const char *path, config_key_fn key_fn, void *ctx, struct config
     struct stat st;
     int r = file_read_followed(path, &text, &st, reterr);
     if (r == -ERR_NOT_FOUND)
-        return config_parse(span_of(built_in), "", 0600, NULL, NULL, ret, problems, reterr);
+        return config_parse(SPAN("{}"), "", 0600, NULL, NULL, ret, problems, reterr);
     if (r < 0)
         return r;
     return config_parse(bytes_span(&text), path, st.st_mode & 07777, key_fn, ctx, ret, problems,

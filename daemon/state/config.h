@@ -57,6 +57,7 @@ struct config {
     const char *only_model; /* when exactly one model is configured */
     size_t listen_count;
     const char *const *listen; /* "127.0.0.1:3000", "[::1]:3000" */
+    bool is_built_in;          /* the text names no providers: the demo stands in */
     bool has_demo_only;        /* nothing is configured but the demo provider */
     struct options options;
     size_t warning_count;

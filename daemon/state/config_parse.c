@@ -4,6 +4,7 @@
  * providers are known.
  */
 #include <stdio.h>
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -379,6 +380,22 @@ static void read_lan(struct config_reader *reader, const struct json *top)
                     "not used yet: roles come later; every request gets its project's model");
 }
 
+/*
+ * What is in use while no provider is named: the demo. It is read like any other text, so nothing in
+ * it can differ from what a user could write.
+ */
+static struct json demo_providers(void)
+{
+    struct json array;
+    int r = json_skim(SPAN("[{\"name\": \"demo\", \"type\": \"demo\", \"models\": [\"demo\", "
+                           "\"demo-fast\"], \"description\": \"Offline demonstration: its answers "
+                           "are invented here, no AI is asked\"}]"),
+                      &array, NULL);
+    assert(r == 0);
+    (void)r;
+    return array;
+}
+
 static void read_root(struct config_reader *reader)
 {
     struct json root = reader->text.root, top[TOP_COUNT] = {0};
@@ -390,12 +407,17 @@ static void read_root(struct config_reader *reader)
     if (is_router_file(reader, root))
         return;
     config_read_members(reader, root, top_rows, top);
-    config_read_providers(reader, top[TOP_PROVIDERS]);
-    if (reader->name_count == 0 && reader->report.error_count == 0)
+    bool is_demo = config_is_missing(top[TOP_PROVIDERS]);
+    reader->config->is_built_in = is_demo;
+    config_read_providers(reader, is_demo ? demo_providers() : top[TOP_PROVIDERS]);
+    bool has_file = reader->file[0] != '\0';
+    if (has_file && (is_demo || reader->name_count == 0) && reader->report.error_count == 0)
         config_warn(&reader->report, root, "no provider is configured; add one: aictl login NAME");
     build_catalogue(reader);
     read_aliases(reader, top[TOP_ALIASES]);
     read_default_model(reader, top[TOP_DEFAULT_MODEL]);
+    if (is_demo && !reader->config->default_model)
+        reader->config->default_model = "demo";
     config_read_settings(reader, top[TOP_SETTINGS]);
     config_read_listen(reader, top[TOP_LISTEN]);
     read_lan(reader, top);

@@ -145,7 +145,7 @@ def give_key_back(status, form, content_type="application/json"):
 ], ids=["401", "400", "500 of another shape", "html", "plain text", "error in a stream"])
 @pytest.mark.parametrize("model", ["m-one", "c-one"])
 def test_s30_a_key_that_a_provider_gives_back_reaches_nobody(daemon, provider, model, behaviour):
-    """Daemon itself looks for the canary in answers, in the record and, when it stops, in the log."""
+    """The Daemon helper looks for canaries in answers, in the record and, at its end, in the log."""
     provider.default = behaviour
     ask = daemon.chat if model == "m-one" else daemon.messages
     for is_stream in (False, True):

@@ -184,8 +184,8 @@ def test_listeners_are_told_apart_by_their_addresses(service):
     assert service.get(URL + "/healthz")[0] == 200
     assert service.get("http://[::1]:3000/healthz")[0] == 200
     status = json.loads(service.run("aictl", "status", "--json"))
-    assert any("127.0.0.1:3000" in url for url in status["urls"]), status["urls"]
-    assert any("[::1]:3000" in url for url in status["urls"]), status["urls"]
+    assert sorted(status["urls"]) == [URL, "http://[::1]:3000"]
+    assert status["url"] == URL  # what tools are given: not each of them knows IPv6
 
 
 def test_started_without_its_sockets_it_pulls_them_in(service):
@@ -250,7 +250,7 @@ def test_restarted_under_load_it_refuses_nobody(service):
     count = knocking.count
     assert count["ok"] > 50, count
     assert count["refused"] == count["other"] == 0, count
-    assert count["reset"] <= 3, count  # accepted just before, with no request on it yet
+    assert count["reset"] == 0, count  # accepted just before, with no request on it yet
 
 
 def test_a_stop_lets_a_running_answer_end(service):

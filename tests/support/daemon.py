@@ -26,6 +26,7 @@ BUILD = Path(os.environ.get("AICTL_BUILD", "build/dev")).resolve()
 AICTLD = BUILD / "daemon" / "aictld"
 AICTL = BUILD / "client" / "aictl"
 
+CHECKER = re.compile(r"SAN_OPTIONS$|^MALLOC_")  # settings of memory checkers, passed on
 SANITIZER = re.compile(r"\w+Sanitizer|runtime error: ")
 CANARY = "sk-canary-"
 
@@ -68,7 +69,7 @@ class Daemon:
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.runtime),
-            **{name: os.environ[name] for name in os.environ if name.endswith("SAN_OPTIONS")},
+            **{name: value for name, value in os.environ.items() if CHECKER.search(name)},
         }
         self.config_file = self.home / ".config/aictl/config.json"
         self.state = self.home / ".local/state/aictl"

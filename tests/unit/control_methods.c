@@ -544,7 +544,7 @@ Test(methods, a_directory_keeps_its_token)
     struct outcome *const all[] = {&first, &again, &global, &status, &list, &revoked};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         outcome_release(all[i]);
-    expect_error(&world, "token.revoke", "{\"id\": \"nosuchid\"}", ERR_PROVIDER_NOT_FOUND, "nosuchid");
+    expect_error(&world, "token.revoke", "{\"id\": \"nosuchid\"}", ERR_NOT_FOUND, "nosuchid");
     expect_error(&world, "token.get", "{\"expires_s\": -5}", ERR_BAD_PARAMS, "expires_s");
     world_release(&world);
 }

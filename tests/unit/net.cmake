@@ -7,7 +7,7 @@ aictl_unit_test(NAME net_http1 MIN 26
   SOURCES net_http1.c net_wire.c
   FOLDERS net base proto
   LIBS ${NET_LIBS})
-aictl_unit_test(NAME net_fetch MIN 28
-  SOURCES net_fetch.c net_wire.c
+aictl_unit_test(NAME net_fetch MIN 30
+  SOURCES net_fetch.c net_fetch_life.c net_fetch_memory.c net_fetch_world.c net_wire.c
   FOLDERS net base proto
   LIBS ${NET_LIBS})

@@ -1,4 +1,4 @@
-aictl_unit_test(NAME policy MIN 24
-  SOURCES policy_names.c policy_precedence.c
+aictl_unit_test(NAME policy MIN 27
+  SOURCES policy_names.c policy_precedence.c policy_retry.c
   FOLDERS policy base proto
   LIBS PkgConfig::MSGPACK PkgConfig::CJSON)

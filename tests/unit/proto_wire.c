@@ -371,8 +371,7 @@ Test(wire, text_is_utf8_without_nul)
                                       "\xc0\x80",
                                       "\xc1\xbf",
                                       "\xc2",
-                                      "\xc2"
-                                      "a",
+                                      "\xc2z",
                                       "\xe0\x80\x80",
                                       "\xe2\x82",
                                       "\xed\xa0\x80",
