@@ -22,7 +22,6 @@
 
 #define LISTENERS_MAX   16
 #define RELOAD_DELAY_MS 100 /* editors write a file in several steps */
-#define LAST_WORDS_MS   500 /* for clients to read the end of their answers */
 #define QUEUE_FACTOR    4   /* what a connection's queue may hold, in streamBuffers */
 
 struct daemon {
@@ -152,6 +151,7 @@ static struct http_limits limits_of(const struct options *options)
         .body_idle_ms = options->clientBodyIdleMs,
         .write_stall_ms = options->clientWriteStallMs,
         .idle_ms = options->clientIdleMs,
+        .linger_ms = options->clientLingerMs,
         .body_max = (size_t)options->bodyMax,
         .high_mark = (size_t)options->streamBuffer,
         .queue_max = QUEUE_FACTOR * (size_t)options->streamBuffer + (size_t)options->answerMax,
@@ -292,7 +292,8 @@ static int open_gateway(struct daemon *daemon, struct err *reterr)
                    RENDEZVOUS_PATH - 16, daemon->paths.runtime_dir);
     gateway->loop = daemon->loop;
     gateway->ledger = ledger_new();
-    gateway->fetch = fetch_pool_new(daemon->loop, (unsigned)options->connectionsPerProvider);
+    gateway->fetch = fetch_pool_new(daemon->loop, (unsigned)options->connectionsPerProvider,
+                                    options->providerIdleMs);
     gateway->project_cache = project_cache_new(daemon->loop, home ? home : "/", options->projectCacheMs);
     gateway->gen_file = daemon->paths.gen_file;
     gateway->demo_socket = daemon->demo_socket;
@@ -451,7 +452,7 @@ static void on_idle(struct gateway *gateway)
 {
     struct daemon *daemon = gateway->owner;
     daemon->has_last_words = true;
-    timer_start(&daemon->drain, LAST_WORDS_MS);
+    timer_start(&daemon->drain, gateway->config->options.clientLingerMs);
 }
 
 /* The last connection is gone: nobody is left to wait for. */

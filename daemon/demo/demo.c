@@ -155,7 +155,7 @@ static const struct http_handler handler = {
 int demo_open(struct loop *loop, const char *socket_path, struct demo **ret, struct err *reterr)
 {
     static const struct http_limits limits = {
-        .header_ms = STALL_MS, .body_idle_ms = STALL_MS, .write_stall_ms = STALL_MS, .idle_ms = STALL_MS,
+        .header_ms = STALL_MS, .body_idle_ms = STALL_MS, .write_stall_ms = STALL_MS, .idle_ms = STALL_MS, .linger_ms = STALL_MS,
         .body_max = BODY_MAX, .high_mark = 65536, .queue_max = 1024 * 1024, .connections_max = CONNECTIONS,
     };
     char address[512];

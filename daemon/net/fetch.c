@@ -26,7 +26,6 @@
 #define HEAD_MAX        65536 /* bytes of an answer's head */
 #define HEADERS_MAX     128
 #define IDLE_HANDLES    64    /* easy handles kept for reuse per share */
-#define CONNECTION_AGE  55L   /* seconds a connection may idle: below common keep-alive times of servers */
 #define RESOLVING_MAX   32    /* names being resolved at a time, abandoned ones included */
 #define STUCK_MS        30000 /* how long an abandoned resolver thread is taken to live */
 
@@ -58,6 +57,7 @@ struct fetch_pool {
     struct loop *loop;
     struct share *shares;
     unsigned connections_per_target;
+    int64_t idle_ms;
     unsigned resolving;
     int64_t stuck_until[RESOLVING_MAX];
 };
@@ -275,7 +275,8 @@ static struct share *share_of(struct fetch_pool *pool, const char *key)
     return share_new(pool, key);
 }
 
-struct fetch_pool *fetch_pool_new(struct loop *loop, unsigned connections_per_target)
+struct fetch_pool *fetch_pool_new(struct loop *loop, unsigned connections_per_target,
+                                  int64_t idle_ms)
 {
     curl_memory_init();
     struct fetch_pool *pool = calloc(1, sizeof(*pool));
@@ -283,6 +284,7 @@ struct fetch_pool *fetch_pool_new(struct loop *loop, unsigned connections_per_ta
         abort();
     pool->loop = loop;
     pool->connections_per_target = connections_per_target;
+    pool->idle_ms = idle_ms;
     return pool;
 }
 
@@ -637,7 +639,7 @@ static int add_headers(struct fetch *fetch, const struct fetch_request *request,
 }
 
 /* What is the same for every request of a handle. */
-static CURL *easy_new(void)
+static CURL *easy_new(const struct fetch_pool *pool)
 {
     CURL *easy = curl_easy_init();
     if (!easy)
@@ -655,7 +657,7 @@ static CURL *easy_new(void)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_AGE);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)(pool->idle_ms / 1000));
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
@@ -732,7 +734,7 @@ struct fetch *fetch_start(struct fetch_pool *pool, const struct fetch_request *r
     fetch->idle_ms = request->idle_ms;
     fetch->total_ms = request->total_ms;
     fetch->started_ms = fetch->last_ms = loop_now_ms(pool->loop);
-    fetch->easy = share->idle_count ? share->idle[--share->idle_count] : easy_new();
+    fetch->easy = share->idle_count ? share->idle[--share->idle_count] : easy_new(pool);
     fetch->next = share->active;
     if (share->active)
         share->active->prev = fetch;

@@ -49,7 +49,9 @@ struct fetch_request {
     int64_t connect_ms, first_byte_ms, idle_ms, total_ms; /* 0: no such limit */
 };
 
-struct fetch_pool *fetch_pool_new(struct loop *loop, unsigned connections_per_target);
+/* idle_ms: how long an unused connection may be kept and used again (whole seconds count). */
+struct fetch_pool *fetch_pool_new(struct loop *loop, unsigned connections_per_target,
+                                  int64_t idle_ms);
 /* All fetches must be over. Closes every connection; frees later, on the loop. Returns NULL. */
 struct fetch_pool *fetch_pool_free(struct fetch_pool *pool);
 /* Closes connections that nobody uses: keys or addresses changed. */

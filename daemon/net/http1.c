@@ -5,7 +5,7 @@
  *        v                                                                 |
  *      IDLE --byte--> HEAD --head ok--> BODY --complete--> CALL -----------'
  *        |              |                 |                  |
- *        |              '--- refused: an answer is sent ---> LINGER --FIN or 2 s--> closed
+ *        |              '--- refused: an answer is sent ---> LINGER --FIN or time--> closed
  *        '--- idle time, drain ------------------------------------------------> closed
  *
  * In LINGER our side is shut down and what still comes is thrown away: closing with unread bytes would
@@ -20,8 +20,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LINGER_MS    2000
-#define FIRST_REQUEST_MS 1000 /* while draining: for a connection that has asked nothing yet */
 #define PIPELINE_MAX 65536 /* bytes of further requests held while one is answered */
 #define INPUT_MAX    (PIPELINE_MAX + LOOP_SCRATCH)
 
@@ -250,7 +248,7 @@ static void linger(struct connection *connection)
     connection->sent_at_check = NEVER_CHECKED;
     stream_shutdown_when_sent(&connection->stream);
     stream_resume(&connection->stream);
-    timer_start(&connection->timer, LINGER_MS);
+    timer_start(&connection->timer, connection->limits.linger_ms);
 }
 
 void http_finish(struct http_call *call)
@@ -593,7 +591,7 @@ void http_server_drain(struct http_server *server, void (*fn)(void *ctx))
         if (c->state != IDLE)
             continue;
         if (!c->had_request)
-            timer_start(&c->timer, FIRST_REQUEST_MS);
+            timer_start(&c->timer, c->limits.linger_ms);
         else if (stream_queued(&c->stream))
             linger(c);
         else

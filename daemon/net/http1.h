@@ -24,7 +24,7 @@ struct http_server;
 struct http_call;
 
 struct http_limits {
-    int64_t header_ms, body_idle_ms, write_stall_ms, idle_ms;
+    int64_t header_ms, body_idle_ms, write_stall_ms, idle_ms, linger_ms;
     size_t body_max, high_mark, queue_max;
     unsigned connections_max;
 };
@@ -56,8 +56,8 @@ void http_server_set_limits(struct http_server *server, const struct http_limits
 /* For listener_open(): ctx is the server. */
 extern const struct listener_events http_listener_events;
 /*
- * Closes idle connections now and every other after its answer; one that has asked nothing yet gets a
- * second to do so, since its request may be on the way. on_empty(ctx of the handler) is
+ * Closes idle connections now and every other after its answer; one that has asked nothing yet gets
+ * linger_ms to do so, since its request may be on the way. on_empty(ctx of the handler) is
  * called once, later, when the last connection is gone; NULL: nobody asks.
  */
 void http_server_drain(struct http_server *server, void (*on_empty)(void *ctx));

@@ -141,7 +141,7 @@ static void open_state(struct world *world)
     world->reload_count = 0;
     gateway->project_cache = project_cache_new(world->loop, world->place.root, 1000);
     gateway->ledger = ledger_new();
-    gateway->fetch = fetch_pool_new(world->loop, 4);
+    gateway->fetch = fetch_pool_new(world->loop, 4, 55000);
 }
 
 void world_init(struct world *world, const char *config)

@@ -11,3 +11,15 @@ aictl_unit_test(NAME net_fetch MIN 30
   SOURCES net_fetch.c net_fetch_life.c net_fetch_memory.c net_fetch_world.c net_wire.c
   FOLDERS net base proto
   LIBS ${NET_LIBS})
+aictl_unit_test(NAME net_loop MIN 11
+  SOURCES net_loop.c
+  FOLDERS net base proto
+  LIBS ${NET_LIBS})
+aictl_unit_test(NAME net_peer MIN 6
+  SOURCES net_peer.c
+  FOLDERS net base proto
+  LIBS ${NET_LIBS})
+aictl_unit_test(NAME net_stream MIN 19
+  SOURCES net_stream.c net_wire.c
+  FOLDERS net base proto
+  LIBS ${NET_LIBS})

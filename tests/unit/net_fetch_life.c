@@ -356,7 +356,7 @@ Test(fetch_life, requests_above_the_connections_of_a_target_wait_their_turn)
     struct seen seen[3] = {0};
     struct wire wire;
     fetch_pool_free(pool);
-    pool = fetch_pool_new(loop, 1);
+    pool = fetch_pool_new(loop, 1, 55000);
     for (int i = 0; i < 3; i++)
         post(&seen[i]);
     take_post(&wire);

@@ -9,7 +9,7 @@ char url[160];
 void fetch_world_open(void)
 {
     loop = loop_new();
-    pool = fetch_pool_new(loop, 8);
+    pool = fetch_pool_new(loop, 8, 55000);
     site_open(&site, NULL);
     snprintf(url, sizeof(url), "http://%s/v1/x", site.address);
 }

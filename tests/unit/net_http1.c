@@ -30,6 +30,7 @@ static const struct http_limits ordinary = {
     .body_idle_ms = 5000,
     .write_stall_ms = 5000,
     .idle_ms = 5000,
+    .linger_ms = 2000,
     .body_max = 4 * 1024 * 1024,
     .high_mark = 65536,
     .queue_max = 16 * 1024 * 1024,
