@@ -3,17 +3,27 @@
 
 #include <string.h>
 
-#define REQUIRED true
-#define OPTIONAL false
+#include "proto/wire.h"
+
+#define REQUIRED        true
+#define OPTIONAL        false
+#define TYPE_INT        PARAM_INT, 0
+#define TYPE_BOOL       PARAM_BOOL, 0
+#define TYPE_STRING(n)  PARAM_STRING, (n)
+#define TYPE_STRINGS(n) PARAM_STRINGS, (n)
 #define NONE
-#define PARAM(name, type, required, help) {#name, PARAM_##type, required, help},
-#define METHOD(id, name, help, result, params)                                                     \
-    static const struct method_param params_##id[] = {params{NULL, PARAM_STRING, false, NULL}};
+#define PARAM(name, type, required, help) {#name, TYPE_##type, required, help},
+#define METHOD(id, name, effect, help, result, params)                                             \
+    static const struct method_param params_##id[] = {params{NULL, PARAM_STRING, 0, false, NULL}};
 #include "proto/methods.def"
 #undef METHOD
 
+#define READS   false
+#define CHANGES true
+
 static const struct method_row rows[METHOD_COUNT] = {
-#define METHOD(id, name, help, result, params) [METHOD_##id] = {name, help, result, params_##id},
+#define METHOD(id, name, effect, help, result, params)                                             \
+    [METHOD_##id] = {name, effect, help, result, params_##id},
 #include "proto/methods.def"
 #undef METHOD
 };

@@ -22,12 +22,14 @@ enum param_type { PARAM_STRING, PARAM_INT, PARAM_BOOL, PARAM_STRINGS };
 struct method_param {
     const char *name; /* NULL ends the list */
     enum param_type type;
+    size_t max; /* bytes of a text, or of each text of a list; else 0 */
     bool required;
     const char *help;
 };
 
 struct method_row {
     const char *name;
+    bool changes; /* something, here or at a provider */
     const char *help;
     const char *result;
     const struct method_param *params;

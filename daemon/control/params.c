@@ -5,39 +5,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proto/wire.h"
 
-#define LIMIT_OTHERS (64 * 1024)
 #define PARAMS_MAX   16   /* parameters of one method */
 #define STRINGS_MAX  4096 /* texts of one list */
-
-/* Limits of what is stored or shown; a whole file may fill the frame. */
-static const struct {
-    const char *name;
-    size_t max;
-} limits[] = {
-    {"text", WIRE_FRAME_MAX},
-    {"dir", 4096},
-    {"file", 4096},
-    {"url", 2048},
-    {"key", 4096},
-    {"model", 256},
-    {"models", 256},
-    {"override", 256},
-    {"provider", 128},
-    {"pattern", 128},
-    {"client", 64},
-    {"id", 64},
-    {"type", 64},
-};
-
-size_t params_limit(const char *name)
-{
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-        if (!strcmp(limits[i].name, name))
-            return limits[i].max;
-    return LIMIT_OTHERS;
-}
 
 static int find_param(const struct method_row *row, const char *name)
 {
@@ -94,10 +64,9 @@ static int check_value(const struct method_row *row, const struct method_param *
     if (!has_type(item, param->type))
         return err_set(reterr, ERR_BAD_PARAMS, "%s: %s must be %s", row->name, param->name,
                        param_type_name(param->type));
-    size_t max = params_limit(param->name);
-    if (longest_text(item) > max)
+    if (longest_text(item) > param->max)
         return err_set(reterr, ERR_BAD_PARAMS, "%s: %s is longer than %zu bytes", row->name,
-                       param->name, max);
+                       param->name, param->max);
     return 0;
 }
 

@@ -15,6 +15,3 @@
  * method and the parameter, never a value.
  */
 int params_check(const struct method_row *row, const cJSON *params, struct err *reterr);
-
-/* The most bytes a text (or one text of a list) may have in the parameter of this name. */
-size_t params_limit(const char *name);

@@ -82,12 +82,14 @@ static bool turn_away(struct listener *listener)
     if (listener->reserve_fd >= 0)
         close(listener->reserve_fd);
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
-    if (fd >= 0)
+    int error = errno;
+    if (fd >= 0) {
         close(fd);
+        log_warn("net", 0, "no file descriptor left: a connection to %s was closed", listener->address);
+    }
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    log_warn("net", 0, "no file descriptor left: a connection to %s %s", listener->address,
-             fd >= 0 ? "was closed" : "waits");
-    if (fd < 0) {
+    if (fd < 0 && (error == EMFILE || error == ENFILE)) {
+        log_warn("net", 0, "no file descriptor left: connections to %s wait", listener->address);
         uv_poll_stop(&listener->poll);
         timer_start(&listener->rest, REST_MS);
     }
@@ -220,14 +222,18 @@ static int bind_tcp(const char *address, int *ret_fd, struct err *reterr)
     return 0;
 }
 
-/* True when somebody answers at this path; a socket file left by a dead process does not. */
-static bool is_answered(const struct sockaddr_un *name)
+/* True for a socket that nobody listens on: its process has died. Any other file is left alone. */
+static bool is_left_over(const struct sockaddr_un *name)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answered = fd >= 0 && connect(fd, (const struct sockaddr *)name, sizeof(*name)) == 0;
+    struct stat st;
+    if (lstat(name->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool is_refused = fd >= 0 && connect(fd, (const struct sockaddr *)name, sizeof(*name)) < 0 &&
+                      errno == ECONNREFUSED;
     if (fd >= 0)
         close(fd);
-    return answered;
+    return is_refused;
 }
 
 static int bind_unix(const char *path, int *ret_fd, struct err *reterr)
@@ -241,7 +247,7 @@ static int bind_unix(const char *path, int *ret_fd, struct err *reterr)
         return err_errno(reterr, ERR_IO, errno, "cannot make a socket for %s", path);
     mode_t old = umask(0177);
     int r = bind(fd, (struct sockaddr *)&name, sizeof(name));
-    if (r < 0 && errno == EADDRINUSE && !is_answered(&name)) {
+    if (r < 0 && errno == EADDRINUSE && is_left_over(&name)) {
         (void)unlink(path); /* bind says what is wrong */
         r = bind(fd, (struct sockaddr *)&name, sizeof(name));
     }

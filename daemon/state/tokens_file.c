@@ -33,6 +33,7 @@ struct token *token_free(struct token *token)
         free((char *)token->info.dir);
         free((char *)token->info.override);
         free((char *)token->info.client);
+        explicit_bzero(token->text, sizeof(token->text));
         free(token);
     }
     return NULL;

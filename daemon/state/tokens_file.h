@@ -19,6 +19,7 @@
 struct token {
     char id[TOKEN_ID_CHARS + 1];
     struct token_info info;
+    char text[TOKEN_TEXT]; /* "" until it was judged good once; in memory only */
 };
 
 struct token_list {

@@ -1,14 +1,13 @@
 /*
  * protocol_md FILE: holds docs/PROTOCOL.md against the tables it describes.
  *
- * Everything behind the marker line is made from proto/methods.def, proto/errors.def and the limits
- * of daemon/control/params.c; what stands before it is written by hand and kept. Exit status 1 with
- * the first line that differs; with AICTL_UPDATE_DOCS=1 the file is rewritten instead.
+ * Everything behind the marker line is made from proto/methods.def and proto/errors.def; what stands
+ * before it is written by hand and kept. Exit status 1 with the first line that differs; with
+ * AICTL_UPDATE_DOCS=1 the file is rewritten instead.
  */
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/own.h"
-#include "control/params.h"
 #include "proto/errors.h"
 #include "proto/methods.h"
 
@@ -30,9 +29,9 @@ static void put_result(struct bytes *out, const char *result)
 static void put_limit(struct bytes *out, const struct method_param *param)
 {
     if (param->type == PARAM_STRING)
-        (void)bytes_addf(out, "%zu bytes", params_limit(param->name));
+        (void)bytes_addf(out, "%zu bytes", param->max);
     if (param->type == PARAM_STRINGS)
-        (void)bytes_addf(out, "%zu bytes each", params_limit(param->name));
+        (void)bytes_addf(out, "%zu bytes each", param->max);
 }
 
 static void put_methods(struct bytes *out)
@@ -40,7 +39,8 @@ static void put_methods(struct bytes *out)
     (void)bytes_addf(out, "\n## Methods\n"); /* the buffer is far larger than the tables */
     for (int id = 0; id < METHOD_COUNT; id++) {
         const struct method_row *row = method_row((enum method_id)id);
-        (void)bytes_addf(out, "\n### %s\n\n%s\n", row->name, row->help);
+        (void)bytes_addf(out, "\n### %s\n\n%s%s\n", row->name, row->help,
+                         row->changes ? "" : " Changes nothing.");
         if (row->params[0].name)
             (void)bytes_addf(out, "\n| parameter | type | | at most | |\n|---|---|---|---|---|\n");
         else

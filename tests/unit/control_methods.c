@@ -232,6 +232,66 @@ Test(methods, switch_pins_the_project_and_tells_shells)
     world_release(&world);
 }
 
+/* Switches, and holds the answer against what is expected; NULL is null. */
+static void expect_step(struct world *world, const char *dir, const char *model, const char *pinned,
+                        const char *effective, const char *source)
+{
+    struct outcome outcome =
+        call(world, "model.switch", "{\"dir\": \"%s\", \"model\": \"%s\"}", dir, model);
+    expect_ok(&outcome);
+    cr_expect_str_eq(outcome_text(&outcome, "model"), pinned ? pinned : "");
+    cr_expect_eq(cJSON_IsNull(outcome_item(&outcome, "model")), pinned == NULL);
+    cr_expect_eq(cJSON_IsNull(outcome_item(&outcome, "provider")), pinned == NULL);
+    cr_expect_str_eq(outcome_text(&outcome, "effective"), effective);
+    cr_expect_str_eq(outcome_text(&outcome, "source"), source);
+    cr_expect_str_eq(outcome_text(&outcome, "project.dir"), world->project);
+    outcome_release(&outcome);
+}
+
+Test(methods, switching_back_from_the_first_choice_leaves_none_and_again_restores_it)
+{
+    struct world world;
+    world_init(&world, config_text);
+    for (int round = 0; round < 2; round++) {
+        expect_step(&world, world.project, round ? "-" : "glm-4.6", "glm-4.6", "glm-4.6", "pin");
+        expect_step(&world, world.project, "-", NULL, "llama", "config");
+    }
+    struct outcome outcome = call(&world, "model.get", "{\"dir\": \"%s\"}", world.project);
+    cr_expect_str_eq(outcome_text(&outcome, "source"), "config");
+    outcome_release(&outcome);
+    cr_expect_eq(world.announce_count, 4, "shells are told of each");
+    world_release(&world);
+}
+
+Test(methods, a_pin_comes_back_from_a_subdirectory_too)
+{
+    struct world world;
+    char sub[200];
+    world_init(&world, config_text);
+    snprintf(sub, sizeof(sub), "%s/sub", world.project);
+    cr_assert(mkdir(sub, 0700) == 0);
+    expect_step(&world, world.project, "glm-4.6", "glm-4.6", "glm-4.6", "pin");
+    expect_step(&world, sub, "-", NULL, "llama", "config");
+    expect_step(&world, sub, "-", "glm-4.6", "glm-4.6", "pin");
+    world_release(&world);
+}
+
+Test(methods, the_global_choice_can_be_taken_back_to_none)
+{
+    static const char *const effective[] = {"glm-4.6", "llama", "glm-4.6"};
+    struct world world;
+    world_init(&world, config_text);
+    for (int i = 0; i < 3; i++) {
+        struct outcome outcome =
+            call(&world, "model.switch", "{\"model\": \"%s\", \"global\": true}",
+                 i ? "-" : "glm-4.6");
+        expect_ok(&outcome);
+        cr_expect_str_eq(outcome_text(&outcome, "effective"), effective[i]);
+        outcome_release(&outcome);
+    }
+    world_release(&world);
+}
+
 Test(methods, a_global_switch_leaves_pinned_projects_alone)
 {
     struct world world;
@@ -254,6 +314,15 @@ Test(methods, a_global_switch_leaves_pinned_projects_alone)
     world_release(&world);
 }
 
+Test(methods, without_any_model_the_next_step_is_a_provider)
+{
+    struct world world;
+    world_init(&world, "{\"providers\": []}");
+    expect_error(&world, "model.switch", "{\"model\": \"glm-4.6\", \"global\": true}",
+                 ERR_MODEL_NOT_FOUND, "aictl login");
+    world_release(&world);
+}
+
 Test(methods, switch_refuses_what_cannot_be_meant)
 {
     struct world world;
@@ -264,8 +333,8 @@ Test(methods, switch_refuses_what_cannot_be_meant)
     expect_error(&world, "model.switch", "{\"model\": \"gpt-5\", \"global\": true}",
                  ERR_MODEL_NOT_FOUND, "gpt-5");
     expect_error(&world, "model.switch", "{\"model\": \"claude-aictl\", \"global\": true}",
-                 ERR_BAD_PARAMS, "claude-aictl");
-    expect_error(&world, "model.switch", "{\"model\": \"-\", \"global\": true}", ERR_NO_MODEL,
+                 ERR_MODEL_NOT_FOUND, "claude-aictl");
+    expect_error(&world, "model.switch", "{\"model\": \"-\", \"global\": true}", ERR_NOT_FOUND,
                  "earlier");
     cr_expect_eq(world.announce_count, 0);
     world_release(&world);
@@ -305,6 +374,61 @@ Test(methods, a_key_is_bound_to_the_configured_origin)
     world_release(&world);
 }
 
+/* Flips a bit of a record's key in vault.aiv, behind the record's id. */
+static void damage(const struct world *world, const char *id)
+{
+    struct bytes text = place_read(world->place.vault);
+    char *at = memmem(text.data, text.len, id, strlen(id));
+    cr_assert(at);
+    text.data[text.len - 1 - (size_t)(at == text.data)] ^= 1; /* the last record's last byte */
+    place_write(world->place.vault, bytes_span(&text));
+    bytes_release(&text);
+}
+
+Test(methods, a_damaged_key_is_shown_as_such)
+{
+    struct world world;
+    world_init(&world, config_text);
+    struct outcome outcome =
+        call(&world, "key.set", "{\"provider\": \"second\", \"key\": \"" CANARY_KEY "\"}");
+    outcome_release(&outcome);
+    damage(&world, "second");
+    reopen_vault(&world);
+    outcome = call(&world, "provider.list", "{}");
+    cr_expect_str_eq(outcome_text(&outcome, "providers.1.key.state"), "corrupt");
+    cr_expect(cJSON_IsNull(outcome_item(&outcome, "providers.1.key.last4")));
+    outcome_release(&outcome);
+    outcome = call(&world, "status", "{}");
+    cr_expect_str_eq(outcome_text(&outcome, "providers.1.key"), "corrupt");
+    cr_expect_str_eq(outcome_text(&outcome, "vault"), "unlocked");
+    outcome_release(&outcome);
+    outcome = call(&world, "key.set", "{\"provider\": \"second\", \"key\": \"" CANARY_KEY "\"}");
+    expect_ok(&outcome);
+    outcome_release(&outcome);
+    outcome = call(&world, "provider.list", "{}");
+    cr_expect_str_eq(outcome_text(&outcome, "providers.1.key.state"), "ok", "login mends it");
+    outcome_release(&outcome);
+    world_release(&world);
+}
+
+Test(methods, a_vault_that_cannot_be_read_is_told_with_the_reason)
+{
+    struct world world;
+    struct err why = {0};
+    world_init(&world, config_text);
+    vault_free(world.gateway.vault);
+    (void)err_set(&why, ERR_VAULT_CORRUPT, "vault.aiv: this is no vault");
+    world.gateway.vault = vault_new_broken(&why);
+    struct outcome outcome = call(&world, "status", "{}");
+    expect_ok(&outcome);
+    cr_expect_str_eq(outcome_text(&outcome, "vault"), "locked");
+    cr_expect(strstr(outcome_text(&outcome, "vault_reason"), "this is no vault"));
+    cr_expect(cJSON_IsNull(outcome_item(&outcome, "token_masked")));
+    cr_expect_str_eq(outcome_text(&outcome, "providers.0.key"), "locked");
+    outcome_release(&outcome);
+    world_release(&world);
+}
+
 Test(methods, a_known_provider_gets_its_row_on_a_new_machine)
 {
     struct world world;
@@ -313,6 +437,7 @@ Test(methods, a_known_provider_gets_its_row_on_a_new_machine)
         call(&world, "key.set", "{\"provider\": \"deepseek\", \"key\": \"" CANARY_KEY "\"}");
     expect_ok(&outcome);
     cr_expect(cJSON_IsTrue(outcome_item(&outcome, "added_provider")));
+    cr_expect(outcome_text(&outcome, "models.0")[0], "what can be switched to");
     cr_expect_eq(place_mode(world.config_file), 0600);
     cr_expect(file_has(world.config_file, "vault:deepseek"));
     cr_expect_not(file_has(world.config_file, "canary"));
@@ -366,7 +491,7 @@ Test(methods, a_key_that_cannot_be_used_changes_nothing)
     expect_error(&world, "key.set",
                  "{\"provider\": \"bad\", \"key\": \"" CANARY_KEY
                  "\", \"url\": \"http://evil.example\"}",
-                 ERR_CONFIG_INVALID, "bad: ");
+                 ERR_BAD_PARAMS, "url: ");
     expect_error(&world, "key.set",
                  "{\"provider\": \"bad\", \"key\": \"" CANARY_KEY "\","
                  " \"url\": \"https://x.example\", \"type\": \"soap\"}",
@@ -502,6 +627,16 @@ Test(methods, an_import_is_merged_into_the_config_json_there_is)
     world_release(&world);
 }
 
+Test(methods, an_import_without_providers_is_refused)
+{
+    struct world world;
+    world_init(&world, NULL);
+    expect_error(&world, "config.import", "{\"text\": \"{\\\"foo\\\": 1}\", \"file\": \"f.json\"}",
+                 ERR_CONFIG_INVALID, "f.json: ");
+    cr_expect_neq(access(world.config_file, F_OK), 0, "nothing is written");
+    world_release(&world);
+}
+
 Test(methods, a_bad_import_stores_nothing)
 {
     struct world world;
@@ -586,18 +721,64 @@ Test(methods, a_test_reports_what_the_probe_found)
     cr_expect_str_eq(outcome_text(&outcome, "provider"), "local");
     cr_expect_str_eq(outcome_text(&outcome, "model"), "llama");
     cr_expect(cJSON_IsTrue(outcome_item(&outcome, "ok")));
+    cr_expect(cJSON_IsNull(outcome_item(&outcome, "kind")));
     outcome_release(&outcome);
     (void)err_set(&world.probe_err, ERR_PROVIDER_AUTH, "glm: 401");
     outcome = call(&world, "provider.test", "{\"provider\": \"glm\"}");
     expect_ok(&outcome);
     cr_expect(cJSON_IsFalse(outcome_item(&outcome, "ok")));
     cr_expect(strstr(outcome_text(&outcome, "error"), "glm: 401"));
-    cr_expect(strstr(outcome_text(&outcome, "next"), "aictl login"));
+    cr_expect_str_eq(outcome_text(&outcome, "kind"), "PROVIDER_AUTH");
+    cr_expect(strstr(outcome_text(&outcome, "next"), "aictl login glm"), "the provider is named");
     outcome_release(&outcome);
     expect_error(&world, "provider.test", "{\"provider\": \"nobody\"}", ERR_PROVIDER_NOT_FOUND, "nobody");
     expect_error(&world, "provider.test", "{\"model\": \"nothing\"}", ERR_MODEL_NOT_FOUND,
                  "nothing");
     world_release(&world);
+}
+
+Test(methods, a_test_of_a_provider_without_models_asks_for_one)
+{
+    struct world world;
+    world_init(&world, "{\"providers\": [{\"name\": \"bare\", \"type\": \"openai\","
+                       " \"baseURL\": \"http://localhost:1\", \"apiKey\": \"\"}]}");
+    expect_error(&world, "provider.test", "{\"provider\": \"bare\"}", ERR_BAD_PARAMS, "model");
+    struct outcome outcome =
+        call(&world, "provider.test", "{\"provider\": \"bare\", \"model\": \"m\"}");
+    expect_ok(&outcome);
+    outcome_release(&outcome);
+    world_release(&world);
+}
+
+Test(methods, a_test_does_not_wait_for_a_silent_provider_forever)
+{
+    struct world world;
+    world_init(&world, config_text);
+    world.holds_probes = true;
+    world.env.test_ms = 20;
+    struct outcome outcome = call(&world, "provider.test", "{\"provider\": \"glm\"}");
+    expect_ok(&outcome);
+    cr_expect(cJSON_IsFalse(outcome_item(&outcome, "ok")));
+    cr_expect_str_eq(outcome_text(&outcome, "kind"), "PROVIDER_TIMEOUT");
+    cr_expect_str_eq(outcome_text(&outcome, "provider"), "glm");
+    cr_expect_str_eq(outcome_text(&outcome, "model"), "glm-4.6");
+    cr_expect_eq(world.cancel_count, 1, "the request is taken back");
+    outcome_release(&outcome);
+    world_release(&world);
+}
+
+Test(methods, only_calls_that_change_something_are_worth_a_line)
+{
+    static const char *const reads[] = {"rpc.describe", "status",     "model.get", "model.list",
+                                        "provider.list", "token.get", "token.list", "env.get",
+                                        "config.check"};
+    size_t count = 0;
+    for (int id = 0; id < METHOD_COUNT; id++)
+        count += !method_row((enum method_id)id)->changes;
+    cr_expect_eq(count, sizeof(reads) / sizeof(reads[0]));
+    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++)
+        cr_expect_not(method_row((enum method_id)method_by_name(reads[i], strlen(reads[i])))->changes,
+                      "%s", reads[i]);
 }
 
 /* ---- S-42 ---- */

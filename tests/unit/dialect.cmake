@@ -5,6 +5,6 @@ aictl_unit_test(NAME dialect MIN 33
 
 # Event framing alone, without the libraries of the rest of net/.
 aictl_unit_test(NAME sse MIN 6
-  SOURCES sse.c "${CMAKE_SOURCE_DIR}/daemon/net/sse.c"
+  SOURCES net_sse.c "${CMAKE_SOURCE_DIR}/daemon/net/sse.c"
   FOLDERS base proto
   LIBS PkgConfig::MSGPACK PkgConfig::CJSON)

@@ -297,6 +297,21 @@ Test(projects, pins_survive_a_restart)
     fixture_release(&fixture);
 }
 
+Test(projects, what_is_pinned_can_be_asked)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    cr_expect_null(projects_pinned(fixture.projects, NULL));
+    cr_expect_null(projects_pinned(fixture.projects, tree_path(&fixture.tree, "home/p")));
+    pin(&fixture, "home/p", "a");
+    cr_expect_str_eq(projects_pinned(fixture.projects, tree_path(&fixture.tree, "home/p")), "a");
+    cr_expect_null(projects_pinned(fixture.projects, NULL), "each place has its own");
+    pin(&fixture, "home/p", NULL);
+    cr_expect_null(projects_pinned(fixture.projects, tree_path(&fixture.tree, "home/p")));
+    cr_expect_str_eq(previous(&fixture, "home/p"), "a", "taken away is not forgotten");
+    fixture_release(&fixture);
+}
+
 Test(projects, the_previous_model_swaps_back_and_forth)
 {
     struct fixture fixture;
