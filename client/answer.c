@@ -42,6 +42,25 @@ char *answer_join(char *out, size_t size, const cJSON *array)
     return out;
 }
 
+FILE *answer_text_begin(struct text_answer *answer)
+{
+    *answer = (struct text_answer){0};
+    answer->out = open_memstream(&answer->text, &answer->size);
+    if (!answer->out)
+        abort();
+    return answer->out;
+}
+
+void answer_text_print(struct text_answer *answer, FILE *out)
+{
+    fclose(answer->out);
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "text", answer->text);
+    answer_print_json(out, object);
+    cJSON_Delete(object);
+    free(answer->text);
+}
+
 /* A string or number as JSON. cJSON escapes C0; DEL and C1 act on terminals as well. */
 static void print_scalar(FILE *out, const cJSON *item)
 {

@@ -20,5 +20,17 @@ const cJSON *answer_get(const cJSON *object, const char *name);
 /* The strings of an array joined with ", "; writes into out and returns it. */
 char *answer_join(char *out, size_t size, const cJSON *array);
 
+/*
+ * A script or a page of help as JSON, {"text": "..."}: begin returns where to write it, print
+ * prints the object and releases it.
+ */
+struct text_answer {
+    char *text;
+    size_t size;
+    FILE *out;
+};
+FILE *answer_text_begin(struct text_answer *answer);
+void answer_text_print(struct text_answer *answer, FILE *out);
+
 /* Prints a tree as indented JSON; control characters of every kind are escaped. */
 void answer_print_json(FILE *out, const cJSON *tree);

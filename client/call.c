@@ -70,6 +70,15 @@ static int open_connection(const struct rendezvous *paths, int *ret_fd, struct f
     return 0;
 }
 
+/* It is there, but something is wrong with it: its log says more than we can. */
+static int no_answer(struct failure *reterr, const char *detail)
+{
+    failure_set(reterr, ERR_DAEMON_DOWN, "%s", detail);
+    failure_say(reterr, "aictld does not answer");
+    failure_try(reterr, "%s", error_row(ERR_INTERNAL)->next);
+    return -ERR_DAEMON_DOWN;
+}
+
 static int send_frame(int fd, const struct wire_frame *frame, struct failure *reterr)
 {
     for (size_t sent = 0; sent < frame->len;) {
@@ -77,7 +86,7 @@ static int send_frame(int fd, const struct wire_frame *frame, struct failure *re
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return failure_set(reterr, ERR_DAEMON_DOWN, "it does not read: %s", strerror(errno));
+            return no_answer(reterr, strerror(errno));
         sent += (size_t)n;
     }
     return 0;
@@ -96,7 +105,7 @@ static int read_some(int fd, struct incoming *in, int64_t deadline, struct failu
     if (ready < 0 && errno == EINTR)
         return 0;
     if (ready <= 0)
-        return failure_set(reterr, ERR_DAEMON_DOWN, "it did not answer in time");
+        return no_answer(reterr, "it took too long");
     if (in->cap - in->len < READ_STEP) {
         in->cap = in->cap + READ_STEP * 2; /* the scan bounds the sum at a frame */
         in->data = realloc(in->data, in->cap);
@@ -105,9 +114,9 @@ static int read_some(int fd, struct incoming *in, int64_t deadline, struct failu
     }
     ssize_t n = recv(fd, in->data + in->len, in->cap - in->len, 0);
     if (n < 0 && errno != EINTR)
-        return failure_set(reterr, ERR_DAEMON_DOWN, "reading its answer: %s", strerror(errno));
+        return no_answer(reterr, strerror(errno));
     if (n == 0)
-        return failure_set(reterr, ERR_DAEMON_DOWN, "it closed the connection without an answer");
+        return no_answer(reterr, "it closed the connection");
     in->len += n > 0 ? (size_t)n : 0;
     return 0;
 }

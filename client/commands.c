@@ -61,7 +61,7 @@ static const struct option_row token_options[] = {
     {"client", 'c', "NAME", .help = "Name of the tool that asks, for the log"},
     {"expires", 'e', "TIME", .help = "Make a token that ends after TIME: 30m, 8h, 7d"},
     {"list", 'l', .help = "List every token's id and directory"},
-    {"revoke", 0, "ID", .help = "Make a token invalid at once"},
+    {"revoke", 0, "ID", .help = "Make a token invalid at once; ID may be the whole token"},
     {"global", 'g', .help = "The token that belongs to no directory"},
     END,
 };
@@ -115,13 +115,15 @@ const struct command commands[] = {
         .word = WORD_MODEL,
         .options = switch_options,
         .details =
-            "MODEL is a name, an alias or PROVIDER/MODEL. \"-\" goes back to the one before.",
+            "MODEL is a name, an alias or PROVIDER/MODEL. \"-\" goes back to what was "
+            "before: the model before, or no choice of the project's own, which then follows "
+            "its files and the global choice; again: back.",
         .run = command_switch,
     },
     {
         .group = "Providers and keys",
         .name = "providers",
-        .summary = "List providers with their state",
+        .summary = "List providers with their key, address and state",
         .run = command_providers,
     },
     {
@@ -132,8 +134,11 @@ const struct command commands[] = {
         .max_args = 1,
         .word = WORD_PROVIDER,
         .options = login_options,
-        .details = "The key is asked for without echo, or read from standard input when that is no "
-                   "terminal. It is never taken from the command line, and never shown again.",
+        .details =
+            "PROVIDER is configured, or one of those aictl knows (docs/providers.md); any other "
+            "is added with --url and --model. The key is asked for without echo, or read from "
+            "standard input when that is no "
+            "terminal. It is never taken from the command line, and never shown again.",
         .takes_key = true,
         .run = command_login,
     },
@@ -257,22 +262,31 @@ int command_version(struct invocation *inv)
     return EXIT_OK;
 }
 
+static void print_help(const struct invocation *inv, const struct command *about)
+{
+    struct text_answer json;
+    struct screen screen = inv->screen;
+    if (inv->json)
+        screen = (struct screen){.out = answer_text_begin(&json)};
+    if (invocation_has(inv, "man"))
+        manual_roff(screen.out);
+    else if (about)
+        manual_command(&screen, about);
+    else
+        manual_overview(&screen);
+    if (inv->json)
+        answer_text_print(&json, inv->screen.out);
+}
+
 int command_help(struct invocation *inv)
 {
     const struct command *about = inv->command;
-    if (invocation_has(inv, "man")) {
-        manual_roff(inv->screen.out);
-        return EXIT_OK;
-    }
     if (inv->arg_count > 0)
         about = command_find(inv->args[0]);
     else if (about && !strcmp(about->name, "help"))
         about = NULL;
     if (inv->arg_count > 0 && !about)
         return command_unknown(inv->args[0]);
-    if (about)
-        manual_command(&inv->screen, about);
-    else
-        manual_overview(&inv->screen);
+    print_help(inv, about);
     return EXIT_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "client/answer.h"
 #include "client/ask.h"
+#include "client/call.h"
 #include "client/failure.h"
 
 #define TEXT_MAX (1024 * 1024 - 4096) /* of a file sent to the daemon: a frame has room for it */
@@ -31,9 +32,10 @@ static int read_all(int fd, const char *name, char **ret_text, struct failure *r
     }
     text[len] = '\0';
     int r = 0;
-    if (n < 0)
+    if (n < 0) {
         r = failure_set(reterr, ERR_IO, "%s: %s", name, strerror(errno));
-    else if (len == TEXT_MAX)
+        failure_say(reterr, "the file cannot be read");
+    } else if (len == TEXT_MAX)
         r = failure_set(reterr, ERR_TOO_LARGE, "%s has more than %d bytes", name, TEXT_MAX);
     else if (strlen(text) != len)
         r = failure_set(reterr, ERR_INVALID_REQUEST, "%s has a NUL byte: it is no text", name);
@@ -51,8 +53,12 @@ static int read_file(const char *path, char **ret_text, struct failure *reterr)
 {
     bool is_stdin = !strcmp(path, "-");
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return failure_set(reterr, ERR_IO, "%s: %s", path, strerror(errno));
+    if (fd < 0) {
+        failure_set(reterr, ERR_IO, "%s: %s", path, strerror(errno));
+        failure_say(reterr, "the file cannot be read");
+        failure_try(reterr, "check the path; \"-\" reads standard input");
+        return -ERR_IO;
+    }
     int r = read_all(fd, is_stdin ? "standard input" : path, ret_text, reterr);
     if (!is_stdin)
         close(fd);
@@ -107,9 +113,12 @@ static int check_config(struct invocation *inv, const char *file)
     struct failure failure;
     if (file && file_params(file, &params, &failure) < 0)
         return failure_report(&failure, inv->json);
-    int r = ask_daemon(inv, METHOD_CONFIG_CHECK, params, &result);
-    if (r)
-        return r;
+    if (call_daemon(&inv->paths, METHOD_CONFIG_CHECK, params, CALL_ANSWER_MS, &result, &failure) <
+        0) {
+        if (failure.kind == ERR_DAEMON_DOWN && !failure.detail[0])
+            failure_try(&failure, "start it: aictl daemon start (it says what is wrong, too)");
+        return failure_report(&failure, inv->json);
+    }
     bool ok = answer_is(result, "ok");
     const char *name = file ? file : inv->paths.config_file;
     if (!ask_printed_json(inv, result)) {
@@ -131,6 +140,13 @@ int command_config(struct invocation *inv)
         return check_config(inv, inv->args[1]);
     if (inv->args[1])
         return usage_error("aictl config path", "aictl config path takes no further argument");
+    if (inv->json) {
+        cJSON *path = cJSON_CreateObject();
+        cJSON_AddStringToObject(path, "path", inv->paths.config_file);
+        answer_print_json(inv->screen.out, path);
+        cJSON_Delete(path);
+        return EXIT_OK;
+    }
     screen_put(&inv->screen, TONE_PLAIN, inv->paths.config_file);
     fputc('\n', inv->screen.out);
     return EXIT_OK;
@@ -162,7 +178,7 @@ static void print_import(const struct screen *screen, const cJSON *result)
     {
         const char *text = cJSON_GetStringValue(warning);
         screen_put(screen, TONE_WARN, "warning  ");
-        screen_put(screen, TONE_PLAIN, text ? text : "");
+        screen_wrap(screen, TONE_PLAIN, 9, 9, text ? text : "");
         fputc('\n', screen->out);
     }
 }
@@ -173,14 +189,18 @@ int command_import(struct invocation *inv)
     struct failure failure;
     if (file_params(inv->args[0], &params, &failure) < 0)
         return failure_report(&failure, inv->json);
-    int r = ask_daemon(inv, METHOD_CONFIG_IMPORT, params, &result);
-    if (r)
-        return r;
+    if (call_daemon(&inv->paths, METHOD_CONFIG_IMPORT, params, CALL_ANSWER_MS, &result, &failure) <
+        0) {
+        if (failure.kind == ERR_CONFIG_INVALID)
+            failure_try(&failure, "mend it, then: aictl import %s", inv->args[0]);
+        return failure_report(&failure, inv->json);
+    }
     bool has_keys = cJSON_GetArraySize(answer_get(result, "keys")) > 0;
     if (!ask_printed_json(inv, result) && !inv->quiet)
         print_import(&inv->screen, result);
     if (has_keys && !inv->json && !inv->quiet)
-        fprintf(stderr, "The keys are in the vault now; the imported file still has them.\n");
+        fprintf(stderr, "The keys are in the vault now; %s still has them.\n",
+                !strcmp(inv->args[0], "-") ? "what was imported" : "the imported file");
     cJSON_Delete(result);
     return EXIT_OK;
 }

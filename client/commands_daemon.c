@@ -149,7 +149,8 @@ static int reload(struct invocation *inv)
         cJSON_ArrayForEach(warning, answer_get(result, "warnings"))
         {
             const char *text = cJSON_GetStringValue(warning);
-            screen_printf(&inv->screen, TONE_WARN, "warning: %s", text ? text : "");
+            screen_put(&inv->screen, TONE_WARN, "warning: ");
+            screen_wrap(&inv->screen, TONE_PLAIN, 9, 2, text ? text : "");
             fputc('\n', inv->screen.out);
         }
     }

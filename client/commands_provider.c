@@ -2,6 +2,7 @@
 #include "client/commands.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "client/answer.h"
 #include "client/ask.h"
@@ -9,6 +10,8 @@
 #include "client/failure.h"
 #include "client/keyinput.h"
 #include "client/views.h"
+
+#define NAMES_MAX 128 /* of providers that a wrong name is compared with */
 
 /* ---- providers ---- */
 
@@ -19,7 +22,7 @@ int command_providers(struct invocation *inv)
     if (r)
         return r;
     if (!ask_printed_json(inv, result))
-        view_providers(&inv->screen, answer_get(result, "providers"));
+        view_provider_details(&inv->screen, answer_get(result, "providers"));
     cJSON_Delete(result);
     return EXIT_OK;
 }
@@ -45,6 +48,137 @@ static cJSON *login_params(const struct invocation *inv, const char *key)
     return params;
 }
 
+/* The provider of this name in provider.list's answer, or NULL. */
+static const cJSON *find_provider(const cJSON *list, const char *name)
+{
+    const cJSON *provider;
+    cJSON_ArrayForEach(provider, answer_get(list, "providers"))
+    {
+        if (!strcasecmp(answer_text(provider, "name"), name))
+            return provider;
+    }
+    return NULL;
+}
+
+static bool is_known(const cJSON *list, const char *name)
+{
+    const cJSON *known;
+    cJSON_ArrayForEach(known, answer_get(list, "known"))
+    {
+        const char *text = cJSON_GetStringValue(known);
+        if (text && !strcasecmp(text, name))
+            return true;
+    }
+    return false;
+}
+
+/* The name nearest to one that nobody knows, or NULL. */
+static const char *near_provider(const cJSON *list, const char *name)
+{
+    const char *names[NAMES_MAX];
+    size_t n = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, answer_get(list, "providers"))
+    {
+        if (n + 1 < NAMES_MAX)
+            names[n++] = answer_text(item, "name");
+    }
+    cJSON_ArrayForEach(item, answer_get(list, "known"))
+    {
+        if (n + 1 < NAMES_MAX && cJSON_GetStringValue(item))
+            names[n++] = cJSON_GetStringValue(item);
+    }
+    names[n] = NULL;
+    return nearest_word(name, names);
+}
+
+static int unknown_provider(const struct invocation *inv, const cJSON *list)
+{
+    const char *name = inv->args[0], *near = near_provider(list, name);
+    struct failure failure;
+    char known[600];
+    failure_set(&failure, ERR_PROVIDER_NOT_FOUND, "\"%s\"; known are %s", name,
+                answer_join(known, sizeof(known), answer_get(list, "known")));
+    failure_say(&failure, "this provider is neither configured nor known");
+    if (near)
+        failure_try(&failure, "aictl login %s", near);
+    else
+        failure_try(&failure, "add it: aictl login %s --url https://HOST/v1 --model MODEL", name);
+    return failure_report(&failure, inv->json);
+}
+
+static int takes_no_key(const struct invocation *inv)
+{
+    struct failure failure;
+    failure_set(&failure, ERR_BAD_PARAMS, "%s", "");
+    failure_say(&failure, "the demo provider takes no key");
+    failure_try(&failure, "aictl login PROVIDER");
+    return failure_report(&failure, inv->json);
+}
+
+static int vault_is_locked(const struct invocation *inv, const cJSON *status)
+{
+    struct failure failure;
+    failure_set(&failure, ERR_KEYSTORE_LOCKED, "%s", answer_text(status, "vault_reason"));
+    return failure_report(&failure, inv->json);
+}
+
+/* What can be said before the user types a key: one typed for nothing is typed twice. */
+static int check_login(const struct invocation *inv, const cJSON *status, const cJSON *list)
+{
+    const char *name = inv->args[0], *url = invocation_value(inv, "url");
+    const cJSON *provider = find_provider(list, name);
+    if (url && strncmp(url, "https://", 8) && strncmp(url, "http://", 7))
+        return usage_error("aictl help login", "--url begins with https:// (or http:// for a "
+                                               "provider on this machine)");
+    if (provider && !strcmp(answer_text(provider, "type"), "demo"))
+        return takes_no_key(inv);
+    if (!provider && !is_known(list, name) && !url)
+        return unknown_provider(inv, list);
+    if (!provider && !is_known(list, name) && !invocation_has(inv, "model"))
+        return usage_error("aictl help login",
+                           "a new provider needs its models: --model MODEL, for each of them");
+    if (!strcmp(answer_text(status, "vault"), "locked"))
+        return vault_is_locked(inv, status);
+    return 0;
+}
+
+static int prepare_login(const struct invocation *inv)
+{
+    cJSON *status = NULL, *list = NULL;
+    int r = ask_daemon(inv, METHOD_STATUS, NULL, &status);
+    if (r == 0)
+        r = ask_daemon(inv, METHOD_PROVIDER_LIST, NULL, &list);
+    if (r == 0)
+        r = check_login(inv, status, list);
+    cJSON_Delete(status);
+    cJSON_Delete(list);
+    return r;
+}
+
+/* "next: aictl switch -g glm-5.2", or what else is to be done before requests go out. */
+static void print_next(const struct invocation *inv, const cJSON *login)
+{
+    const struct screen *screen = &inv->screen;
+    const char *provider = answer_text(login, "provider");
+    const char *first = cJSON_GetStringValue(cJSON_GetArrayItem(answer_get(login, "models"), 0));
+    struct failure ignored;
+    cJSON *status = NULL, *params = ask_here(inv);
+    if (!params ||
+        call_daemon(&inv->paths, METHOD_STATUS, params, CALL_ANSWER_MS, &status, &ignored))
+        return; /* the key is stored: the hint is not worth a failure */
+    if (!first)
+        screen_printf(screen, TONE_WARN, "next: list its \"models\" in %s",
+                      answer_text(answer_get(status, "config"), "path"));
+    else if (!answer_text(status, "model")[0])
+        screen_printf(screen, TONE_PLAIN,
+                      "next: aictl switch -g %s   (or another of: aictl models)", first);
+    else
+        screen_printf(screen, TONE_PLAIN, "next: aictl test %s", provider);
+    fputc('\n', screen->out);
+    cJSON_Delete(status);
+}
+
 static void print_login(const struct screen *screen, const cJSON *result)
 {
     char origins[512];
@@ -56,15 +190,12 @@ static void print_login(const struct screen *screen, const cJSON *result)
     fputc('\n', screen->out);
 }
 
-/* The daemon is asked before the user is: a key typed for nothing is typed twice. */
 int command_login(struct invocation *inv)
 {
     char key[KEY_MAX], prompt[128], name[64];
     struct failure failure;
     cJSON *result = NULL;
-    int r = ask_daemon(inv, METHOD_STATUS, NULL, &result);
-    cJSON_Delete(result);
-    result = NULL;
+    int r = prepare_login(inv);
     if (r)
         return r;
     snprintf(prompt, sizeof(prompt),
@@ -76,23 +207,34 @@ int command_login(struct invocation *inv)
     r = ask_daemon(inv, METHOD_KEY_SET, params, &result);
     if (r)
         return r;
-    if (!ask_printed_json(inv, result) && !inv->quiet)
+    if (!ask_printed_json(inv, result) && !inv->quiet) {
         print_login(&inv->screen, result);
+        print_next(inv, result);
+    }
     cJSON_Delete(result);
     return EXIT_OK;
 }
 
 /* ---- test ---- */
 
-/* The kind of a failed test, for the exit status: a refused key is a matter of authentication. */
-static int test_failed(const cJSON *result)
+/* The kind of this name; what a newer daemon says is a provider that refused. */
+static int kind_of_name(const char *name)
+{
+    for (int kind = 1; kind < ERR_COUNT; kind++)
+        if (!strcmp(error_row(kind)->name, name))
+            return kind;
+    return ERR_PROVIDER_REFUSED;
+}
+
+static int test_failed(const cJSON *result, bool is_silent)
 {
     struct failure failure;
-    int64_t status = answer_int(result, "status", 0);
     const char *next = answer_text(result, "next");
-    int kind = status == 401 || status == 403 ? ERR_PROVIDER_AUTH : ERR_PROVIDER_REFUSED;
-    char message[128];
-    snprintf(message, sizeof(message), "%s did not answer", answer_text(result, "provider"));
+    int kind = kind_of_name(answer_text(result, "kind"));
+    char message[160];
+    if (is_silent)
+        return error_row(kind)->exit_code;
+    snprintf(message, sizeof(message), "%s failed the test", answer_text(result, "provider"));
     failure_set(&failure, kind, "%s", answer_text(result, "error"));
     failure_say(&failure, message);
     if (next[0])
@@ -103,11 +245,12 @@ static int test_failed(const cJSON *result)
 static void print_test(const struct screen *screen, const cJSON *result)
 {
     char latency[32];
+    int64_t ms = answer_int(result, "latency_ms", -1);
     screen_put(screen, TONE_GOOD, "ok");
     screen_printf(screen, TONE_PLAIN, "  %s  %s  ", answer_text(result, "provider"),
                   answer_text(result, "model"));
     screen_put(screen, TONE_BOLD,
-               format_span(latency, sizeof(latency), answer_int(result, "latency_ms", -1)));
+               ms == 0 ? "under 1 ms" : format_span(latency, sizeof(latency), ms));
     fputc('\n', screen->out);
 }
 
@@ -127,12 +270,11 @@ int command_test(struct invocation *inv)
     if (r)
         return r;
     bool ok = answer_is(result, "ok");
-    if (ask_printed_json(inv, result))
-        r = ok ? EXIT_OK : EXIT_FAILED;
-    else if (ok)
+    bool is_json = ask_printed_json(inv, result);
+    if (!ok)
+        r = test_failed(result, is_json);
+    else if (!is_json)
         print_test(&inv->screen, result);
-    else
-        r = test_failed(result);
     cJSON_Delete(result);
     return r;
 }

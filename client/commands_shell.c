@@ -23,14 +23,21 @@ int command_init(struct invocation *inv)
         failure_try(&failure, "install aictl again: ./dev up");
         return failure_report(&failure, inv->json);
     }
-    shell_print_init(inv->screen.out, inv->args[0], shim, inv->paths.gen_file,
+    struct text_answer json;
+    FILE *out = inv->json ? answer_text_begin(&json) : inv->screen.out;
+    shell_print_init(out, inv->args[0], shim, inv->paths.gen_file,
                      !invocation_has(inv, "no-prompt"));
+    if (inv->json)
+        answer_text_print(&json, inv->screen.out);
     return EXIT_OK;
 }
 
 int command_completion(struct invocation *inv)
 {
-    completion_print(inv->screen.out, inv->args[0]);
+    struct text_answer json;
+    completion_print(inv->json ? answer_text_begin(&json) : inv->screen.out, inv->args[0]);
+    if (inv->json)
+        answer_text_print(&json, inv->screen.out);
     return EXIT_OK;
 }
 

@@ -11,6 +11,7 @@
 
 #define RECENT_DEFAULT 10
 #define LABEL_WIDTH    11
+#define VALUE_COLUMN   (2 + LABEL_WIDTH)
 #define MS_PER_DAY     (24LL * 3600 * 1000)
 
 /* Starts a line: indented label, then the value in columns of its own. */
@@ -26,6 +27,15 @@ static void end_line(const struct screen *screen)
     fputc('\n', screen->out);
 }
 
+/* A value that may be long, broken between words. */
+static void paragraph(const struct screen *screen, const char *name, enum tone tone,
+                      const char *text)
+{
+    label(screen, name);
+    screen_wrap(screen, tone, VALUE_COLUMN, VALUE_COLUMN, text);
+    end_line(screen);
+}
+
 /* ---- what is effective ---- */
 
 static void print_model(const struct screen *screen, const cJSON *status)
@@ -34,28 +44,36 @@ static void print_model(const struct screen *screen, const cJSON *status)
     char reason[512];
     label(screen, "Model");
     if (!model[0]) {
+        bool has_providers = cJSON_GetArraySize(answer_get(status, "providers")) > 0;
         screen_put(screen, TONE_WARN, "none chosen");
-        screen_put(screen, TONE_DIM, "  aictl switch MODEL (see: aictl models)");
+        screen_printf(screen, TONE_DIM, "  %s",
+                      has_providers ? "aictl switch MODEL (see: aictl models)" : "");
         end_line(screen);
         return;
     }
     screen_put(screen, TONE_BOLD, model);
     screen_printf(screen, TONE_PLAIN, "  via %s", answer_text(status, "provider"));
     end_line(screen);
-    label(screen, "");
-    screen_put(screen, TONE_DIM, view_reason(reason, sizeof(reason), status));
-    end_line(screen);
+    paragraph(screen, "", TONE_DIM, view_reason(reason, sizeof(reason), status));
 }
 
+/* A path that does not fit stands on a line of its own. */
 static void print_project(const struct screen *screen, const cJSON *status)
 {
     const cJSON *project = answer_get(status, "project");
-    const char *dir = answer_text(project, "dir");
+    const char *dir = answer_text(project, "dir"), *name = answer_text(project, "name");
     char path[512];
+    format_path(path, sizeof(path), dir);
+    int width = VALUE_COLUMN + display_width(name) + 2 + display_width(path);
     label(screen, "Project");
-    screen_put(screen, TONE_PLAIN, answer_text(project, "name"));
-    if (dir[0])
-        screen_printf(screen, TONE_DIM, "  %s", format_path(path, sizeof(path), dir));
+    screen_put(screen, TONE_PLAIN, name);
+    if (dir[0] && screen->width > 0 && width > screen->width) {
+        end_line(screen);
+        label(screen, "");
+        screen_put(screen, TONE_DIM, path);
+    } else if (dir[0]) {
+        screen_printf(screen, TONE_DIM, "  %s", path);
+    }
     end_line(screen);
 }
 
@@ -77,12 +95,14 @@ static void print_addresses(const struct screen *screen, const cJSON *status)
 static void print_token(const struct screen *screen, const cJSON *status)
 {
     const char *token = answer_text(status, "token_masked");
+    bool is_locked = !strcmp(answer_text(status, "vault"), "locked");
     char masked[128];
     label(screen, "Token");
     if (token[0])
         screen_put(screen, TONE_PLAIN, format_masked(masked, sizeof(masked), token));
     else
-        screen_put(screen, TONE_DIM, "none made yet; aictl token prints one");
+        screen_put(screen, TONE_DIM,
+                   is_locked ? "none without the vault" : "none made yet; aictl token prints one");
     end_line(screen);
 }
 
@@ -118,13 +138,9 @@ static void print_config(const struct screen *screen, const cJSON *status)
     screen_put(screen, TONE_PLAIN, format_path(path, sizeof(path), answer_text(config, "path")));
     end_line(screen);
     if (error[0]) {
-        label(screen, "");
-        screen_put(screen, TONE_BAD, error);
-        end_line(screen);
-        label(screen, "");
-        screen_put(screen, TONE_DIM,
-                   "not used; the last good one still is. See: aictl config check");
-        end_line(screen);
+        paragraph(screen, "", TONE_BAD, error);
+        paragraph(screen, "", TONE_DIM,
+                  "not used; the last good one still is. See: aictl config check");
     }
 }
 
@@ -133,11 +149,11 @@ static void print_vault(const struct screen *screen, const cJSON *status)
 {
     const char *vault = answer_text(status, "vault");
     const char *reason = answer_text(status, "vault_reason");
+    char text[1024];
     if (!vault[0] || !strcmp(vault, "unlocked"))
         return;
-    label(screen, "Vault");
-    screen_printf(screen, TONE_BAD, "%s%s%s", vault, reason[0] ? ": " : "", reason);
-    end_line(screen);
+    snprintf(text, sizeof(text), "%s%s%s", vault, reason[0] ? ": " : "", reason);
+    paragraph(screen, "Vault", TONE_BAD, text);
 }
 
 static void print_demo_note(const struct screen *screen, const cJSON *status)
@@ -191,7 +207,8 @@ static void add_end(struct table *table, const cJSON *attempt)
     } words[] = {
         {"done", "done", TONE_GOOD},           {"open", "running", TONE_ACCENT},
         {"client gone", "gone", TONE_WARN},    {"provider error", "error", TONE_BAD},
-        {"provider reset", "reset", TONE_BAD},
+        {"provider reset", "reset", TONE_BAD}, {"unreachable", "no link", TONE_BAD},
+        {"internal error", "bug", TONE_BAD},
     };
     const char *end = answer_text(attempt, "end"), *word = end;
     int64_t status = answer_int(attempt, "status", 0);
@@ -228,7 +245,9 @@ static void add_attempt(struct table *table, const cJSON *attempt)
               format_when(text, sizeof(text), answer_int(attempt, "started_ms", 0)));
     table_add(table, TONE_BOLD, answer_text(attempt, "model"));
     table_add(table, TONE_PLAIN, answer_text(attempt, "provider"));
-    table_add(table, TONE_PLAIN, answer_text(attempt, "project"));
+    bool is_test = !strcmp(answer_text(attempt, "surface"), "test");
+    table_add(table, is_test ? TONE_DIM : TONE_PLAIN,
+              is_test ? "(test)" : answer_text(attempt, "project"));
     add_end(table, attempt);
     add_count(table, usage, input);
     add_count(table, usage, cached);
@@ -244,13 +263,13 @@ static void print_recent(const struct screen *screen, const cJSON *status)
     static const struct column columns[] = {
         {"WHEN"},
         {"MODEL", .least = 9},
-        {"PROVIDER", .least = 7},
-        {"PROJECT", .least = 6},
+        {"PROVIDER", .least = 7, .drops = 1},
+        {"PROJECT", .least = 6, .drops = 3},
         {"END", .least = 7},
         {"IN", true},
-        {"CACHE", true},
+        {"CACHE", true, .drops = 4},
         {"OUT", true},
-        {"FIRST", true},
+        {"FIRST", true, .drops = 2},
         {"TOTAL", true},
     };
     const cJSON *recent = answer_get(status, "recent"), *attempt;

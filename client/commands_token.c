@@ -7,6 +7,7 @@
 
 #include "client/answer.h"
 #include "client/ask.h"
+#include "client/call.h"
 #include "client/failure.h"
 #include "client/shell.h"
 
@@ -64,7 +65,11 @@ static void add_token(struct table *table, const cJSON *token)
 static int list_tokens(struct invocation *inv)
 {
     static const struct column columns[] = {
-        {"ID"}, {"DIRECTORY", .least = 16}, {"CLIENT", .least = 8}, {"MADE"}, {"UNTIL"},
+        {"ID"},
+        {"DIRECTORY", .least = 16, .keeps_end = true},
+        {"CLIENT", .least = 8, .drops = 1},
+        {"MADE", .drops = 2},
+        {"UNTIL"},
     };
     cJSON *result = NULL;
     const cJSON *token;
@@ -82,18 +87,34 @@ static int list_tokens(struct invocation *inv)
     return EXIT_OK;
 }
 
+/* The id in a whole token "sk-aictl-ID-MAC", or the text itself. */
+static cJSON *id_of_token(const char *text)
+{
+    static const char prefix[] = "sk-aictl-";
+    char id[32];
+    if (strncmp(text, prefix, sizeof(prefix) - 1))
+        return cJSON_CreateString(text);
+    text += sizeof(prefix) - 1;
+    snprintf(id, sizeof(id), "%.*s", (int)strcspn(text, "-"), text);
+    return cJSON_CreateString(id);
+}
+
 static int revoke_token(struct invocation *inv, const char *id)
 {
     cJSON *result = NULL;
+    struct failure failure;
     cJSON *params = cJSON_CreateObject();
-    cJSON_AddStringToObject(params, "id", id);
-    int r = ask_daemon(inv, METHOD_TOKEN_REVOKE, params, &result);
-    if (r)
-        return r;
-    if (!ask_printed_json(inv, result) && !inv->quiet)
+    cJSON_AddItemToObject(params, "id", id_of_token(id));
+    if (call_daemon(&inv->paths, METHOD_TOKEN_REVOKE, params, CALL_ANSWER_MS, &result, &failure) <
+        0) {
+        if (failure.kind == ERR_NOT_FOUND)
+            failure_try(&failure, "aictl token --list");
+        return failure_report(&failure, inv->json);
+    }
+    if (!ask_printed_json(inv, result) && !inv->quiet) {
         screen_printf(&inv->screen, TONE_PLAIN, "%s is revoked", answer_text(result, "id"));
-    if (!inv->json && !inv->quiet)
         fputc('\n', inv->screen.out);
+    }
     cJSON_Delete(result);
     return EXIT_OK;
 }
@@ -158,7 +179,10 @@ int command_env(struct invocation *inv)
     cJSON *result = NULL;
     const cJSON *var;
     const char *shell = invocation_value(inv, "shell");
-    shell = shell ? shell : inv->json ? "json" : shell_of_user();
+    if (inv->json)
+        shell = "json";
+    else if (!shell)
+        shell = shell_of_user();
     cJSON *params = ask_here(inv);
     if (!params)
         return EXIT_FAILED;

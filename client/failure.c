@@ -10,6 +10,8 @@
 #include "client/command.h"
 #include "client/render.h"
 
+#define INDENT 2 /* of what follows the first line */
+
 int failure_set(struct failure *failure, int kind, const char *detail, ...)
 {
     const struct error_row *row = error_row(kind);
@@ -38,14 +40,18 @@ void failure_try(struct failure *failure, const char *next, ...)
 
 static void say(const char *message, const char *detail, const char *next)
 {
+    static const char name[] = "aictl: ";
     struct screen screen = screen_of(stderr, false);
-    screen_put(&screen, TONE_BAD, "aictl:");
-    screen_printf(&screen, TONE_PLAIN, " %s%s%s", message, detail[0] ? ": " : "", detail);
+    char text[1200];
+    snprintf(text, sizeof(text), "%s%s%s", message, detail[0] ? ": " : "", detail);
+    screen_put(&screen, TONE_BAD, name);
+    screen_wrap(&screen, TONE_PLAIN, sizeof(name) - 1, INDENT, text);
     fputc('\n', stderr);
     if (next && next[0]) {
         /* most rows bring a lead-in of their own: "start it: aictl daemon start" */
-        screen_put(&screen, TONE_DIM, strstr(next, ": ") ? "  " : "  try: ");
-        screen_put(&screen, TONE_PLAIN, next);
+        snprintf(text, sizeof(text), "%s%s", strstr(next, ": ") ? "" : "try: ", next);
+        fprintf(stderr, "%*s", INDENT, "");
+        screen_wrap(&screen, TONE_PLAIN, INDENT, INDENT, text);
         fputc('\n', stderr);
     }
 }

@@ -93,13 +93,18 @@ static int check(const char *key, ssize_t len, struct failure *reterr)
     if (len == KEY_MAX - 1)
         return failure_set(reterr, ERR_TOO_LARGE, "no key has %d bytes", KEY_MAX);
     if (!key[0]) {
-        failure_set(reterr, ERR_INVALID_REQUEST, "no key was entered");
+        failure_set(reterr, ERR_INVALID_REQUEST, "%s", "");
+        failure_say(reterr, "no key was entered, nothing is stored");
         return -ERR_INVALID_REQUEST;
     }
     for (const char *p = key; *p; p++)
-        if (*p <= ' ' || *p >= 0x7f)
-            return failure_set(reterr, ERR_INVALID_REQUEST,
-                               "a key has only letters, digits and signs on one line");
+        if (*p <= ' ' || *p >= 0x7f) {
+            failure_set(reterr, ERR_INVALID_REQUEST,
+                        "it has blanks or other odd characters inside");
+            failure_say(reterr, "this is no key");
+            failure_try(reterr, "copy the key alone: one line of letters, digits and signs");
+            return -ERR_INVALID_REQUEST;
+        }
     return 0;
 }
 

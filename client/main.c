@@ -17,6 +17,7 @@ static int enter_directory(const struct invocation *inv)
         return EXIT_OK;
     failure_set(&failure, ERR_IO, "%s: %s", inv->directory, strerror(errno));
     failure_say(&failure, "the directory of -C cannot be entered");
+    failure_try(&failure, "check the path, or leave out -C");
     return failure_report(&failure, inv->json);
 }
 

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#define NAME_WIDTH   12
+#define NAME_WIDTH   10
 #define OPTION_WIDTH 24
-#define TEXT_WIDTH   76
+#define TEXT_WIDTH   78 /* at most, on wider screens and where there is none */
 
 static const char exit_statuses[] = "0 ok, 1 failed, 2 usage, 3 daemon down, 4 authentication";
 
@@ -29,20 +29,41 @@ static void spell_option(char *out, size_t size, const struct option_row *row)
              row->is_optional ? "]" : "");
 }
 
+/* A name, and beside it what it is: "  switch      Choose the model ..." */
+static void print_entry(const struct screen *screen, const char *name, enum tone tone, int width,
+                        const char *text)
+{
+    int column = 2 + width + 2;
+    fputs("  ", screen->out);
+    screen_put(screen, tone, name);
+    fprintf(screen->out, "%*s", width + 2 - (int)strlen(name), "");
+    screen_wrap(screen, TONE_PLAIN, column, column, text);
+    fputc('\n', screen->out);
+}
+
 static void print_options(const struct screen *screen, const struct option_row *row)
 {
-    char spelled[64];
+    char spelled[64], text[256];
     for (; row && row->name; row++) {
         spell_option(spelled, sizeof(spelled), row);
-        fprintf(screen->out, "  %-*s  %s", OPTION_WIDTH, spelled, row->help);
-        if (row->choices)
-            fprintf(screen->out, ":\n  %-*s  %s", OPTION_WIDTH, "", row->choices);
-        fputc('\n', screen->out);
+        snprintf(text, sizeof(text), "%s%s%s", row->help, row->choices ? ": " : "",
+                 row->choices ? row->choices : "");
+        print_entry(screen, spelled, TONE_PLAIN, OPTION_WIDTH, text);
     }
 }
 
-void manual_overview(const struct screen *screen)
+/* Help is text to read: not wider than is good for that, also where it is not shown at once. */
+static struct screen page_of(const struct screen *screen)
 {
+    struct screen page = *screen;
+    if (page.width == 0 || page.width > TEXT_WIDTH)
+        page.width = TEXT_WIDTH;
+    return page;
+}
+
+void manual_overview(const struct screen *whole)
+{
+    const struct screen page = page_of(whole), *screen = &page;
     fprintf(screen->out, "aictl %s: one local gateway for every AI provider\n\n", AICTL_VERSION);
     fputs("Usage: aictl [OPTION...] [COMMAND] [ARGUMENT...]\n", screen->out);
     fputs("Without a command: status.\n", screen->out);
@@ -51,49 +72,40 @@ void manual_overview(const struct screen *screen)
             continue;
         if (c->group)
             heading(screen, c->group);
-        screen_put(screen, TONE_ACCENT, "  ");
-        screen_put(screen, TONE_ACCENT, c->name);
-        fprintf(screen->out, "%*s%s\n", (int)(NAME_WIDTH - strlen(c->name)), "", c->summary);
+        print_entry(screen, c->name, TONE_ACCENT, NAME_WIDTH, c->summary);
     }
     heading(screen, "Options");
     print_options(screen, global_options);
-    fprintf(screen->out, "\nExit status: %s.\n", exit_statuses);
+    fputs("\nExit status: ", screen->out);
+    screen_wrap(screen, TONE_PLAIN, 13, 2, exit_statuses);
+    fputc('\n', screen->out);
 }
 
 /* Text indented and broken between words; its own line breaks stay. */
-static void print_paragraph(FILE *out, const char *text)
+static void print_text(const struct screen *screen, const char *text)
 {
-    size_t column = 0;
-    while (*text) {
-        size_t n = strcspn(text, " \n");
-        bool is_first = column == 0;
-        if (!is_first && column + 1 + n > TEXT_WIDTH) {
-            fputc('\n', out);
-            is_first = true;
-            column = 0;
-        }
-        if (n > 0)
-            fprintf(out, "%s%.*s", is_first ? "  " : " ", (int)n, text);
-        column += n + !is_first;
+    for (char line[512]; *text; text += *text == '\n') {
+        size_t n = strcspn(text, "\n");
+        snprintf(line, sizeof(line), "%.*s", (int)n, text);
+        fputs(n ? "  " : "", screen->out);
+        screen_wrap(screen, TONE_PLAIN, 2, 2, line);
+        fputc('\n', screen->out);
         text += n;
-        if (*text == '\n') {
-            fputc('\n', out);
-            column = 0;
-        }
-        text += *text != '\0';
     }
-    fputc('\n', out);
 }
 
-void manual_command(const struct screen *screen, const struct command *command)
+void manual_command(const struct screen *whole, const struct command *command)
 {
+    const struct screen page = page_of(whole), *screen = &page;
     fprintf(screen->out, "Usage: aictl %s%s%s%s\n", command->name,
             command->options ? " [OPTION...]" : "", command->usage ? " " : "",
             command->usage ? command->usage : "");
-    fprintf(screen->out, "\n  %s.\n", command->summary);
+    fputs("\n  ", screen->out);
+    screen_wrap(screen, TONE_PLAIN, 2, 2, command->summary);
+    fputs(".\n", screen->out);
     if (command->details) {
         fputc('\n', screen->out);
-        print_paragraph(screen->out, command->details);
+        print_text(screen, command->details);
     }
     if (command->options) {
         heading(screen, "Options");

@@ -8,9 +8,9 @@
 #include "client/command.h"
 
 /* Every command with its summary, by group. */
-void manual_overview(const struct screen *screen);
+void manual_overview(const struct screen *whole);
 /* One command: usage, arguments, options, details. */
-void manual_command(const struct screen *screen, const struct command *command);
+void manual_command(const struct screen *whole, const struct command *command);
 /* The manual page aictl(1), in roff. */
 void manual_roff(FILE *out);
 

@@ -192,6 +192,36 @@ void screen_printf(const struct screen *screen, enum tone tone, const char *form
     screen_put(screen, tone, text);
 }
 
+void screen_wrap(const struct screen *screen, enum tone tone, int from, int indent,
+                 const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *clean = malloc(size), *save = NULL;
+    if (!clean)
+        abort();
+    clean_text(clean, size, text);
+    if (screen->width == 0)
+        put_clean(screen, tone, clean, strlen(clean));
+    int column = from;
+    bool is_first = true; /* word of its line: no blank before it */
+    for (char *word = screen->width ? strtok_r(clean, " ", &save) : NULL; word;
+         word = strtok_r(NULL, " ", &save)) {
+        int width = display_width(word) + !is_first;
+        if ((!is_first || column > indent) && column + width > screen->width) {
+            fprintf(screen->out, "\n%*s", indent, "");
+            column = indent;
+            width -= !is_first;
+            is_first = true;
+        }
+        if (!is_first)
+            fputc(' ', screen->out);
+        put_clean(screen, tone, word, strlen(word));
+        column += width;
+        is_first = false;
+    }
+    free(clean);
+}
+
 /* ---- tables ---- */
 
 void table_init(struct table *table, const struct column *columns, size_t count, int indent)
@@ -256,14 +286,41 @@ static int widest_cuttable(const struct table *table, const int *widths)
     return found;
 }
 
-/* Takes columns from the widest cells until the line fits. */
+/* The width of a line; `is_cut`: when everything is cut that may be. */
+static int line_width(const struct table *table, const int *widths, bool is_cut)
+{
+    int total = table->indent - COLUMN_GAP;
+    for (size_t c = 0; c < table->column_count; c++) {
+        int least = table->columns[c].least;
+        int width = is_cut && least > 0 && widths[c] > least ? least : widths[c];
+        total += width ? width + COLUMN_GAP : 0;
+    }
+    return total;
+}
+
+/* Leaves out the column that may go first. False when there is none. */
+static bool drop_column(const struct table *table, int *widths)
+{
+    int found = -1;
+    for (size_t c = 0; c < table->column_count; c++) {
+        int drops = table->columns[c].drops;
+        if (drops && widths[c] && (found < 0 || drops > table->columns[found].drops))
+            found = (int)c;
+    }
+    if (found >= 0)
+        widths[found] = 0;
+    return found >= 0;
+}
+
+/* Leaves out columns until the line can fit, then takes from the widest cells until it does. */
 static void fit_widths(const struct table *table, int screen_width, int *widths)
 {
-    int total = table->indent;
-    for (size_t c = 0; c < table->column_count; c++)
-        total += widths[c] ? widths[c] + COLUMN_GAP : 0;
-    total -= COLUMN_GAP;
-    for (; screen_width > 0 && total > screen_width; total--) {
+    if (screen_width == 0)
+        return;
+    while (line_width(table, widths, true) > screen_width)
+        if (!drop_column(table, widths))
+            break;
+    for (int total = line_width(table, widths, false); total > screen_width; total--) {
         int c = widest_cuttable(table, widths);
         if (c < 0)
             return;
@@ -304,12 +361,12 @@ static void print_cell(const struct screen *screen, const struct column *column,
 }
 
 /* The last column of a row that shows anything: nothing is padded behind it. */
-static size_t last_shown(const struct table *table, size_t row)
+static size_t last_shown(const struct table *table, const int *widths, size_t row)
 {
     size_t last = 0;
     for (size_t c = 0; c < table->column_count; c++) {
         const struct cell *cell = cell_at(table, row, c);
-        if (cell && cell->text[0])
+        if (cell && cell->text[0] && widths[c])
             last = c;
     }
     return last;
@@ -338,7 +395,7 @@ void table_print(const struct table *table, const struct screen *screen)
     fit_widths(table, screen->width, widths);
     print_headings(table, screen, widths);
     for (size_t r = 0; r < table->row_count; r++) {
-        size_t last = last_shown(table, r);
+        size_t last = last_shown(table, widths, r);
         fprintf(screen->out, "%*s", table->indent, "");
         for (size_t c = 0; c <= last; c++) {
             const struct cell *cell = cell_at(table, r, c);

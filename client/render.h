@@ -46,6 +46,13 @@ char *clean_text(char *out, size_t size, const char *text);
 /* Columns that cleaned UTF-8 text takes: wide characters two, combining ones none. */
 int display_width(const char *text);
 
+/*
+ * Prints text in a tone, broken between words so that no line passes the screen's width; further
+ * lines begin at column `indent`. The cursor is at column `from`. Not on a terminal: one line.
+ */
+void screen_wrap(const struct screen *screen, enum tone tone, int from, int indent,
+                 const char *text);
+
 /* ---- tables ---- */
 
 #define TABLE_COLUMNS 10
@@ -59,6 +66,7 @@ struct column {
     const char *title; /* NULL for all: no heading is printed */
     bool is_right;     /* aligned to the right: numbers */
     int least;         /* may be cut down to so many columns to fit; 0: never cut */
+    int drops;         /* left out when cutting is not enough, the highest first; 0: never */
     bool keeps_end;    /* cut at its start: paths, whose end says most */
 };
 
@@ -74,7 +82,7 @@ void table_init(struct table *table, const struct column *columns, size_t count,
 void table_release(struct table *table);
 /* Appends the next cell; after as many as there are columns a new row has begun. NULL is "". */
 void table_add(struct table *table, enum tone tone, const char *text);
-/* Prints the table; too wide for the screen, it is cut in the columns that may be cut. */
+/* Prints the table; too wide for the screen, columns are left out or cut that may be. */
 void table_print(const struct table *table, const struct screen *screen);
 
 /* ---- friendly spellings; each writes into out and returns it ---- */

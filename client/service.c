@@ -223,6 +223,18 @@ static int not_started(struct failure *reterr, const char *detail)
     return r;
 }
 
+/* It ended while starting; a configuration that is not valid has an exit status of its own. */
+static int ended_early(struct failure *reterr, int status)
+{
+    const struct error_row *row = error_row(ERR_CONFIG_INVALID);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != row->exit_code)
+        return not_started(reterr, "it ended while starting");
+    failure_set(reterr, ERR_CONFIG_INVALID, "%s", row->text);
+    failure_say(reterr, "aictld did not start");
+    failure_try(reterr, "mend it, then: aictl daemon start");
+    return -ERR_CONFIG_INVALID;
+}
+
 static int no_program(struct failure *reterr)
 {
     int r = failure_set(reterr, ERR_NOT_FOUND, "aictld");
@@ -268,14 +280,15 @@ static int await_answer(const struct rendezvous *paths, pid_t child, const struc
                         int *ret_pid, struct failure *reterr)
 {
     struct wait wait = wait_begin(talk, "waiting for aictld to answer ...", SERVICE_START_MS);
+    int status = 0;
     do {
         /* looked at first: a child that ended because another daemon was quicker is no failure */
-        bool has_ended = child > 0 && waitpid(child, NULL, WNOHANG) == child;
+        bool has_ended = child > 0 && waitpid(child, &status, WNOHANG) == child;
         *ret_pid = answering_pid(paths);
         if (*ret_pid)
             return 0;
         if (has_ended)
-            return not_started(reterr, "it ended while starting");
+            return ended_early(reterr, status);
     } while (wait_more(&wait));
     return failure_set(reterr, ERR_DAEMON_DOWN, "it did not answer within %d s",
                        SERVICE_START_MS / 1000);
@@ -300,7 +313,8 @@ static int start_in_background(const struct rendezvous *paths, const struct scre
                       : await_answer(paths, child, talk, ret_pid, reterr);
     if (r < 0 && child > 0) {
         print_log(paths, from);
-        failure_try(reterr, "see the whole log: %s", paths->log_file);
+        if (r != -ERR_CONFIG_INVALID) /* what to mend stands there */
+            failure_try(reterr, "see the whole log: %s", paths->log_file);
     }
     return r;
 }

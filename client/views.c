@@ -39,6 +39,11 @@ char *view_reason(char *out, size_t size, const cJSON *answer)
     return out;
 }
 
+static bool is_failing(const cJSON *provider)
+{
+    return !strcmp(answer_text(provider, "state"), "failing");
+}
+
 /* What stands between the provider and an answer, most urgent first. */
 static void add_state(struct table *table, const cJSON *provider)
 {
@@ -47,20 +52,21 @@ static void add_state(struct table *table, const cJSON *provider)
     const cJSON *key_item = answer_get(provider, "key");
     const char *key =
         cJSON_IsObject(key_item) ? answer_text(key_item, "state") : answer_text(provider, "key");
-    char text[512];
+    char text[512], ago[32];
     if (!strcmp(answer_text(provider, "type"), "demo")) {
-        table_add(table, TONE_WARN, "demo: offline, answers are made up");
-        return;
-    }
-    if (!strcmp(key, "missing")) {
+        table_add(table, TONE_WARN, "offline: answers are made up");
+    } else if (!strcmp(key, "locked")) {
+        table_add(table, TONE_BAD, "vault is locked");
+    } else if (!strcmp(key, "missing")) {
         snprintf(text, sizeof(text), "no key: aictl login %s", name);
         table_add(table, TONE_WARN, text);
     } else if (key[0] && strcmp(key, "ok") && strcmp(key, "none needed")) {
         snprintf(text, sizeof(text), "key %s: aictl login %s", key, name);
-        table_add(table, TONE_BAD, !strcmp(key, "locked") ? "vault is locked" : text);
-    } else if (!strcmp(state, "failing")) {
-        const char *error = answer_text(provider, "error");
-        snprintf(text, sizeof(text), "failing%s%s", error[0] ? ": " : "", error);
+        table_add(table, TONE_BAD, text);
+    } else if (is_failing(provider)) {
+        int64_t ms = answer_int(provider, "error_ms_ago", -1);
+        snprintf(text, sizeof(text), "failed%s%s", ms < 0 ? "" : " ",
+                 ms < 0 ? "" : format_ago(ago, sizeof(ago), ms));
         table_add(table, TONE_BAD, text);
     } else {
         table_add(table, TONE_GOOD, !strcmp(state, "unknown") ? "ready" : state);
@@ -80,22 +86,45 @@ static void add_last_answer(struct table *table, const cJSON *provider)
     }
 }
 
+/* The reasons, too long for a table: each as a paragraph of its own. */
+static void print_failures(const struct screen *screen, const cJSON *providers)
+{
+    const cJSON *provider;
+    char text[1024];
+    cJSON_ArrayForEach(provider, providers)
+    {
+        if (!is_failing(provider) || !answer_text(provider, "error")[0])
+            continue;
+        fputs("  ", screen->out);
+        snprintf(text, sizeof(text), "%s failed: %s", answer_text(provider, "name"),
+                 answer_text(provider, "error"));
+        screen_wrap(screen, TONE_BAD, 2, 4, text);
+        fputc('\n', screen->out);
+    }
+}
+
+static bool has_none(const struct screen *screen, const cJSON *providers)
+{
+    if (cJSON_GetArraySize(providers) > 0)
+        return false;
+    screen_put(screen, TONE_WARN, "  No provider is configured. ");
+    screen_put(screen, TONE_DIM, "Add one: aictl login PROVIDER");
+    fputc('\n', screen->out);
+    return true;
+}
+
 void view_providers(const struct screen *screen, const cJSON *providers)
 {
     static const struct column columns[] = {
         {"PROVIDER", .least = 12},
-        {"TYPE"},
+        {"TYPE", .drops = 1},
         {"STATE", .least = 16},
-        {"LAST ANSWER"},
+        {"LAST ANSWER", .drops = 2},
     };
     const cJSON *provider;
     struct table table;
-    if (cJSON_GetArraySize(providers) == 0) {
-        screen_put(screen, TONE_WARN, "  No provider is configured. ");
-        screen_put(screen, TONE_DIM, "Add one: aictl login PROVIDER");
-        fputc('\n', screen->out);
+    if (has_none(screen, providers))
         return;
-    }
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]), 2);
     cJSON_ArrayForEach(provider, providers)
     {
@@ -106,4 +135,36 @@ void view_providers(const struct screen *screen, const cJSON *providers)
     }
     table_print(&table, screen);
     table_release(&table);
+    print_failures(screen, providers);
+}
+
+static void add_details(struct table *table, const cJSON *provider)
+{
+    const char *last4 = answer_text(answer_get(provider, "key"), "last4");
+    char text[64];
+    table_add(table, TONE_BOLD, answer_text(provider, "name"));
+    table_add(table, TONE_PLAIN, answer_text(provider, "type"));
+    snprintf(text, sizeof(text), "%d", cJSON_GetArraySize(answer_get(provider, "models")));
+    table_add(table, TONE_PLAIN, text);
+    snprintf(text, sizeof(text), "%s%s", last4[0] ? "..." : "-", last4);
+    table_add(table, TONE_PLAIN, text);
+    add_state(table, provider);
+    table_add(table, TONE_DIM, answer_text(provider, "url"));
+}
+
+void view_provider_details(const struct screen *screen, const cJSON *providers)
+{
+    static const struct column columns[] = {
+        {"PROVIDER", .least = 12}, {"TYPE", .drops = 2},   {"MODELS", .is_right = true, .drops = 3},
+        {"KEY", .drops = 4},       {"STATE", .least = 16}, {"URL", .least = 20, .drops = 1},
+    };
+    const cJSON *provider;
+    struct table table;
+    if (has_none(screen, providers))
+        return;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]), 2);
+    cJSON_ArrayForEach(provider, providers) add_details(&table, provider);
+    table_print(&table, screen);
+    table_release(&table);
+    print_failures(screen, providers);
 }

@@ -15,5 +15,7 @@
  */
 char *view_reason(char *out, size_t size, const cJSON *answer);
 
-/* The table of providers: name, type, state, last answer. */
+/* The table of providers, for status: name, type, state, last answer; below it why some fail. */
 void view_providers(const struct screen *screen, const cJSON *providers);
+/* The same with models, key and address instead of the last answer. */
+void view_provider_details(const struct screen *screen, const cJSON *providers);

@@ -377,7 +377,7 @@ static int print_model(struct session *s, char **args)
 
 static int switch_model(struct session *s, char **args)
 {
-    char model[256], name[256] = "", provider[256];
+    char model[256], name[256] = "", provider[256], effective[256];
     struct reader result = {0};
     s->override = NULL; /* the method takes none */
     begin(s, "model.switch", 1);
@@ -388,9 +388,14 @@ static int switch_model(struct session *s, char **args)
         return status;
     get_text(result, "model", model, sizeof(model));
     get_text(result, "provider", provider, sizeof(provider));
+    get_text(result, "effective", effective, sizeof(effective));
     if (enter(&result, "project"))
         get_text(result, "name", name, sizeof(name));
-    printf("%s -> %s via %s\n", name, model, provider);
+    if (model[0])
+        printf("%s -> %s via %s\n", name, model, provider);
+    else
+        printf("%s: no choice of its own any more; effective here: %s\n", name,
+               effective[0] ? effective : "none");
     return 0;
 }
 

@@ -32,7 +32,9 @@ static inline bool span_equal(struct span a, struct span b)
 
 /* Equal but for the case of ASCII letters. */
 bool span_equal_nocase(struct span a, struct span b);
+/* True when text begins with prefix. */
 bool span_starts(struct span text, struct span prefix);
+/* The same but for the case of ASCII letters. */
 bool span_starts_nocase(struct span text, struct span prefix);
 /* Without spaces and tabs at both ends. */
 struct span span_trim(struct span text);
@@ -53,6 +55,7 @@ struct bytes {
     bool wipe; /* zero the memory when it is released or moved */
 };
 
+/* Frees the memory; the buffer is empty and can be used again with the same maximum. */
 void bytes_release(struct bytes *bytes);
 /* len = 0, memory kept. */
 void bytes_clear(struct bytes *bytes);
@@ -60,7 +63,9 @@ void bytes_clear(struct bytes *bytes);
 int bytes_reserve(struct bytes *bytes, size_t more);
 /* Appends; -ERR_TOO_LARGE leaves the buffer as it was. */
 int bytes_add(struct bytes *bytes, const void *data, size_t len);
+/* bytes_add() of a span. */
 int bytes_add_span(struct bytes *bytes, struct span span);
+/* bytes_add() of formatted text. */
 int bytes_addf(struct bytes *bytes, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Removes the first `len` bytes; len <= bytes->len. */
 void bytes_drop_front(struct bytes *bytes, size_t len);

@@ -18,8 +18,10 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Lines above this level are dropped; LOG_INFO at start. */
 void log_set_level(enum log_level level);
+/* True when lines of this level are written. */
 bool log_is_on(enum log_level level);
 
+/* Writes one line; use the macros below. */
 void log_line(enum log_level level, const char *subsystem, uint64_t id, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -32,15 +32,19 @@ static void free_call(struct call *call)
     free(call);
 }
 
-/* One line per call. The detail names things, never parameters' values that matter. */
+/*
+ * One line per call. The detail names things, never parameters' values that matter. Calls that only
+ * read are made by every prompt of every shell: they are not worth a line in the journal.
+ */
 static void log_end(const struct call *call)
 {
+    enum log_level level = call->changes || !call->row ? LOG_INFO : LOG_DEBUG;
     const char *name = call->row ? call->row->name : "unknown method";
     int64_t took_us = loop_clock_us() - call->started_us;
     if (call->err.kind == 0)
-        log_info("control", call->id, "%s: ok, %lld us", name, (long long)took_us);
+        log_line(level, "control", call->id, "%s: ok, %lld us", name, (long long)took_us);
     else
-        log_info("control", call->id, "%s: %s: %s", name, error_row(call->err.kind)->name,
+        log_line(level, "control", call->id, "%s: %s: %s", name, error_row(call->err.kind)->name,
                  call->err.detail);
 }
 
@@ -111,6 +115,7 @@ static int check(struct call *call, const char *method)
         return err_set(&call->err, ERR_NO_SUCH_METHOD, "%s", log_quote(span_of(method), 64));
     call->method = (enum method_id)id;
     call->row = method_row(call->method);
+    call->changes = call->row->changes;
     return params_check(call->row, call->params, &call->err);
 }
 
@@ -124,6 +129,7 @@ struct call *call_start(struct call_env *env, const char *method, cJSON *params,
         .gateway = env->gateway,
         .hooks = env->hooks,
         .uptime_ms = loop_now_ms(env->gateway->loop) - env->opened_ms,
+        .test_ms = env->test_ms,
         .params = params,
         .id = ++env->last_id,
         .started_us = loop_clock_us(),

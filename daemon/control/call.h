@@ -27,6 +27,7 @@ struct call_env {
     const struct control_hooks *hooks;
     uint64_t last_id;  /* of the newest call, for the log */
     int64_t opened_ms; /* monotonic: when the server was made */
+    int64_t test_ms;   /* longest wait of provider.test */
 };
 
 struct call {
@@ -34,7 +35,7 @@ struct call {
     struct gateway *gateway;
     const struct control_hooks *hooks;
     const struct method_row *row;
-    int64_t uptime_ms;
+    int64_t uptime_ms, test_ms;
     cJSON *params;                        /* checked against the row */
     struct walk *walk;                    /* of the parameter `dir`; NULL when there was none */
     struct arena arena;                   /* for what lives as long as the call */
@@ -42,6 +43,7 @@ struct call {
     void (*on_cancel)(struct call *call); /* takes back what is pending */
     void *pending;
     bool stops_daemon; /* hooks->stop is to be called when the answer is on its way */
+    bool changes;      /* worth a line in the log; from the row, or set by the handler */
 
     /* the call's own */
     uint64_t id;

@@ -41,6 +41,7 @@ struct connection {
     unsigned request_count;
     struct request requests[CONTROL_CALLS];
     bool is_leaving;
+    bool is_extra; /* one too many: it gets an answer, but not what it asks for */
 };
 
 struct control {
@@ -176,17 +177,36 @@ static bool answer(struct connection *connection, uint32_t msgid, const struct e
     return false;
 }
 
+static void start_idle_timer(struct connection *connection)
+{
+    timer_start(&connection->idle, connection->control->env.gateway->config->options.rpcIdleMs);
+}
+
+/* The last answer of a connection. */
+static void answer_and_close(struct connection *connection, uint32_t msgid, const struct err *err)
+{
+    cancel_requests(connection);
+    if (!answer(connection, msgid, err, NULL))
+        return;
+    stream_close_when_sent(&connection->stream);
+    start_idle_timer(connection);
+}
+
 /* What follows on this stream cannot be trusted: say why, then close. */
 static void refuse(struct connection *connection, uint32_t msgid, int kind)
 {
     struct err err = {.kind = kind};
-    cancel_requests(connection);
     log_info("control", 0, "pid %d sent what is no message: %s", (int)connection->stream.peer.pid,
              error_row(kind)->name);
-    if (!answer(connection, msgid, &err, NULL))
-        return;
-    stream_close_when_sent(&connection->stream);
-    timer_start(&connection->idle, connection->control->env.gateway->config->options.rpcIdleMs);
+    answer_and_close(connection, msgid, &err);
+}
+
+static void turn_away(struct connection *connection, uint32_t msgid)
+{
+    struct err err = {0};
+    (void)err_set(&err, ERR_BUSY, "%d clients are connected to the control socket",
+                  CONTROL_CONNECTIONS);
+    answer_and_close(connection, msgid, &err);
 }
 
 /* ---- requests ---- */
@@ -254,6 +274,11 @@ static bool take_frame(struct connection *connection, const char *frame, size_t 
         refuse(connection, message.msgid, ERR_BAD_FRAME);
         return false;
     }
+    if (connection->is_extra) {
+        message.params = r == 0 ? wire_delete(message.params) : NULL;
+        turn_away(connection, message.msgid);
+        return false;
+    }
     if (r == 0) {
         start_request(connection, &message);
     } else {
@@ -287,7 +312,7 @@ static void wait_for_more(struct connection *connection, bool has_progress)
     if (!is_unfinished)
         timer_stop(&connection->idle);
     else if (has_progress || !timer_is_running(&connection->idle))
-        timer_start(&connection->idle, connection->control->env.gateway->config->options.rpcIdleMs);
+        start_idle_timer(connection);
 }
 
 static void read_frames(struct connection *connection)
@@ -346,14 +371,16 @@ static void on_accept(struct listener *listener, void *ctx)
     struct control *control = ctx;
     const struct gateway *gateway = control->env.gateway;
     size_t queue_max = (size_t)gateway->config->options.rpcQueueMax;
-    if (control->connection_count == CONTROL_CONNECTIONS) {
-        log_warn("control", 0, "more than %d clients: one was turned away", CONTROL_CONNECTIONS);
+    bool is_extra = control->connection_count >= CONTROL_CONNECTIONS;
+    if (is_extra)
+        log_warn("control", 0, "more than %d clients: one is turned away", CONTROL_CONNECTIONS);
+    if (control->connection_count >= CONTROL_CONNECTIONS + CONTROL_REFUSED)
         return;
-    }
     struct connection *connection = calloc(1, sizeof(*connection));
     if (!connection)
         abort();
     connection->control = control;
+    connection->is_extra = is_extra;
     connection->input = (struct bytes){.max = INPUT_MAX, .wipe = true};
     if (stream_open(&connection->stream, listener, &stream_events, queue_max / 2, queue_max) < 0) {
         free(connection);
@@ -362,6 +389,8 @@ static void on_accept(struct listener *listener, void *ctx)
     timer_open(&connection->idle, gateway->loop, on_idle);
     connection->open_handles = 2;
     link_connection(control, connection);
+    if (is_extra)
+        start_idle_timer(connection);           /* it may not sit in the waiting room */
     if (!peer_is_own(&connection->stream.peer)) /* the listener looked already */
         leave(connection);
 }
@@ -380,6 +409,7 @@ int control_open(struct gateway *gateway, const struct control_hooks *hooks, str
         .gateway = gateway,
         .hooks = hooks,
         .opened_ms = loop_now_ms(gateway->loop),
+        .test_ms = CONTROL_TEST_MS,
     };
     *ret = control;
     return 0;

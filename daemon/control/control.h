@@ -11,10 +11,10 @@
  *            <- wire_pack_response <------------------------------- call_finish <---'
  *
  * Answers go out in order of completion and name their request by msgid. Bounds:
- * CONTROL_CONNECTIONS clients; CONTROL_CALLS unanswered requests each, beyond which the connection
- * is not read; WIRE_FRAME_MAX bytes of request; option rpcQueueMax of answers nobody reads; option
- * rpcIdleMs for a message that was begun. No method returns a key, and nothing of a request's
- * parameters is logged.
+ * CONTROL_CONNECTIONS clients (a few more are told that they are too many); CONTROL_CALLS
+ * unanswered requests each, beyond which the connection is not read; WIRE_FRAME_MAX bytes of
+ * request; option rpcQueueMax of answers nobody reads; option rpcIdleMs for a message that was
+ * begun. No method returns a key, and nothing of a request's parameters is logged.
  *
  * To add a method: one row in proto/methods.def and one handler method_<ID>() in a methods_*.c; the
  * dispatch table, parameter check, rpc.describe and docs/PROTOCOL.md follow from the row.
@@ -25,7 +25,9 @@
 #include "net/stream.h"
 
 #define CONTROL_CONNECTIONS 64
+#define CONTROL_REFUSED     16 /* clients beyond, whose first request is answered with BUSY */
 #define CONTROL_CALLS       32
+#define CONTROL_TEST_MS     30000 /* longest wait of provider.test */
 
 struct control;
 

@@ -188,8 +188,8 @@ static int merge(struct import *import, struct err *reterr)
     }
     if (import->config->default_model)
         warn(import,
-             "defaultModel %s, aliases and globalSettings were not taken over: config.json "
-             "keeps its own",
+             "defaultModel, aliases and globalSettings were not taken over, config.json keeps its "
+             "own; for the same default: aictl switch -g %s",
              import->config->default_model);
     return 0;
 }
@@ -227,8 +227,8 @@ static void add_warnings(struct import *import)
         const struct config_problem *problem = &import->problems.list[i];
         const char *member = strrchr(problem->path, '.');
         if (problem->is_warning && !(member && !strcmp(member, ".apiKey")))
-            warn(import, "%s:%u:%u: %s: %s", import->file, problem->line, problem->column,
-                 problem->path, problem->message);
+            warn(import, "%s:%u:%u: %s%s%s", import->file, problem->line, problem->column,
+                 problem->path, problem->path[0] ? ": " : "", problem->message);
     }
 }
 
@@ -237,6 +237,8 @@ static int run(struct import *import, struct err *reterr)
     int r = parse(import, on_key_found, &import->config, reterr);
     if (r < 0)
         return r;
+    if (import->config->is_built_in)
+        return err_set(reterr, ERR_CONFIG_INVALID, "%s: there is no provider in it", import->file);
     add_warnings(import);
     r = config_change_open(&import->change, import->call->hooks, reterr);
     if (r == 0)

@@ -17,6 +17,7 @@ static cJSON *describe_params(const struct method_row *row)
         view_add_text(object, "name", param->name);
         view_add_text(object, "type", param_type_name(param->type));
         cJSON_AddBoolToObject(object, "required", param->required);
+        view_add_count(object, "max", param->max ? (int64_t)param->max : -1);
         view_add_text(object, "help", param->help);
         cJSON_AddItemToArray(array, object);
     }
@@ -27,6 +28,7 @@ static cJSON *describe_method(const struct method_row *row)
 {
     cJSON *object = cJSON_CreateObject();
     view_add_text(object, "name", row->name);
+    cJSON_AddBoolToObject(object, "changes", row->changes);
     view_add_text(object, "help", row->help);
     view_add_text(object, "result", row->result);
     cJSON_AddItemToObject(object, "params", describe_params(row));

@@ -62,10 +62,9 @@ static int find_row(const struct call *call, struct login *login, struct err *re
     else if (call_text(call, "url"))
         login->row = (struct provider_row){.name = name, .type = "openai"};
     else
-        return err_set(
-            reterr, ERR_PROVIDER_NOT_FOUND,
-            "provider %s is neither configured nor known; give its base URL and type too",
-            log_quote(span_of(name), 64));
+        return err_set(reterr, ERR_PROVIDER_NOT_FOUND,
+                       "%s is neither configured nor known; give its base URL and models too",
+                       log_quote(span_of(name), 64));
     return 0;
 }
 
@@ -84,6 +83,18 @@ static void apply_request(struct call *call, struct login *login)
     login->writes_row = !login->configured || url || type || models;
     login->writes_key = login->writes_row || login->configured->key_mode == KEY_MODE_NONE;
     login->key_id = login->writes_key ? login->row.name : login->configured->key_id;
+}
+
+/* Where the key may go. A wrong URL is the request's fault when the request brought it. */
+static int find_origin(const struct call *call, struct login *login, struct err *reterr)
+{
+    struct err err = {0};
+    int r =
+        url_origin(span_of(login->row.base_url), true, login->origin, sizeof(login->origin), &err);
+    if (r == 0)
+        return 0;
+    return call_text(call, "url") ? err_set(reterr, ERR_BAD_PARAMS, "url: %s", err.detail)
+                                  : err_set(reterr, -r, "%s: %s", login->row.name, err.detail);
 }
 
 static int change_config(struct config_change *change, const struct login *login,
@@ -139,9 +150,7 @@ int method_KEY_SET(struct call *call, struct err *reterr)
     struct config *config = config_ref(call->gateway->config);
     char *name = arena_copy(&call->arena, span_of(login.row.name));
     char *key_id = arena_copy(&call->arena, span_of(login.key_id));
-    r = url_origin(span_of(login.row.base_url), true, login.origin, sizeof(login.origin), reterr);
-    if (r < 0)
-        (void)err_prefix(reterr, "%s", name); /* r stays */
+    r = find_origin(call, &login, reterr);
     if (r == 0)
         r = log_in(call, &login, reterr);
     config_unref(config);
@@ -154,5 +163,7 @@ int method_KEY_SET(struct call *call, struct err *reterr)
     view_add_text_or_null(call->result, "last4", is_known ? info.last4 : NULL);
     cJSON_AddItemToObject(call->result, "origins", view_texts(is_known ? info.origins : NULL));
     cJSON_AddBoolToObject(call->result, "added_provider", !login.configured);
+    cJSON_AddItemToObject(call->result, "models",
+                          view_models(config_provider(call->gateway->config, span_of(name))));
     return 0;
 }

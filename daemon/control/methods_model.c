@@ -116,22 +116,55 @@ int method_MODEL_LIST(struct call *call, struct err *reterr)
 
 /* What is pinned where. */
 struct change {
-    const char *dir;   /* NULL: the global pin */
-    const char *asked; /* the name as the user wrote it, or the pin before */
-    const struct catalogue_model *model;
+    const char *dir;                     /* NULL: the global pin */
+    const char *asked;                   /* the name as written, or the pin before; NULL: no pin */
+    const struct catalogue_model *model; /* NULL: no pin */
 };
 
-/* "-" is the pin before this one. */
-static int find_asked(struct call *call, struct change *change, struct err *reterr)
+static bool is_remembered(const struct projects *projects, const char *dir)
 {
-    change->asked = call_text(call, "model");
-    if (strcmp(change->asked, "-"))
-        return 0;
-    const char *previous = projects_previous(call->gateway->projects, change->dir);
-    if (!previous)
-        return err_set(reterr, ERR_NO_MODEL, "there is no earlier choice to go back to");
-    change->asked = arena_copy(&call->arena, span_of(previous));
-    return change->asked ? 0 : -ERR_TOO_LARGE;
+    return projects_pinned(projects, dir) || projects_previous(projects, dir);
+}
+
+/*
+ * Where "-" acts: at the project; but when that is only the directory we stand in, at the pin that
+ * made a directory above it the project until "-" took the pin away.
+ */
+static void find_place(const struct call *call, struct change *change)
+{
+    const struct projects *projects = call->gateway->projects;
+    const struct walk *walk = call->walk;
+    if (!change->dir || is_remembered(projects, change->dir))
+        return;
+    for (size_t i = 0; i < walk->dir_count && !walk->dirs[i].is_marked; i++)
+        if (is_remembered(projects, walk->dirs[i].path)) {
+            change->dir = walk->dirs[i].path;
+            return;
+        }
+}
+
+/* "-" is what was before: another model, or no choice at all. */
+static int go_back(struct call *call, struct change *change, struct err *reterr)
+{
+    const struct projects *projects = call->gateway->projects;
+    find_place(call, change);
+    const char *previous = projects_previous(projects, change->dir);
+    if (!previous && !projects_pinned(projects, change->dir))
+        return err_set(reterr, ERR_NOT_FOUND, "there is no earlier choice to go back to");
+    change->asked = previous ? arena_copy(&call->arena, span_of(previous)) : NULL;
+    return previous && !change->asked ? -ERR_TOO_LARGE : 0;
+}
+
+static int suggest(const struct catalogue *catalogue, struct span asked, struct err *reterr)
+{
+    CLEANUP(bytes_release) struct bytes suggestion = {.max = 512};
+    if (catalogue->model_count == 0)
+        return err_set(reterr, ERR_MODEL_NOT_FOUND,
+                       "%s: there are no models yet; add a provider: aictl login PROVIDER",
+                       log_quote(asked, 64));
+    name_suggest(catalogue, asked, &suggestion);
+    return err_set(reterr, ERR_MODEL_NOT_FOUND, "%s: %s", log_quote(asked, 64),
+                   suggestion.data ? suggestion.data : "");
 }
 
 static int find_model(const struct call *call, struct change *change, struct err *reterr)
@@ -144,20 +177,19 @@ static int find_model(const struct call *call, struct change *change, struct err
         return 0;
     }
     if (name.kind == NAME_STANDING)
-        return err_set(reterr, ERR_BAD_PARAMS, "%s stands for the model chosen here; name one",
+        return err_set(reterr, ERR_MODEL_NOT_FOUND, "%s stands for the model chosen here; name one",
                        log_quote(asked, 64));
-    CLEANUP(bytes_release) struct bytes suggestion = {.max = 512};
-    name_suggest(catalogue, asked, &suggestion);
-    return err_set(reterr, ERR_MODEL_NOT_FOUND, "%s: %s", log_quote(asked, 64),
-                   suggestion.data ? suggestion.data : "");
+    return suggest(catalogue, asked, reterr);
 }
 
 /*
  * The name to be kept: as it is configured, so that a pin reads the same whoever wrote it; but a
- * provider/model or an alias stays as it was asked for, since it says more.
+ * provider/model or an alias stays as it was asked for, since it says more. NULL: no pin.
  */
 static const char *spelling(const struct change *change)
 {
+    if (!change->asked)
+        return NULL;
     return strcasecmp(change->asked, change->model->model) ? change->asked : change->model->model;
 }
 
@@ -165,23 +197,29 @@ static int decide(struct call *call, const struct effective *before, struct chan
                   struct err *reterr)
 {
     bool is_global = call_flag(call, "global");
+    int r = 0;
     if (!is_global && !call->walk)
         return err_set(reterr, ERR_BAD_PARAMS, "model.switch: dir is needed unless global is true");
     change->dir = is_global ? NULL : before->view.dir;
-    int r = find_asked(call, change, reterr);
-    return r < 0 ? r : find_model(call, change, reterr);
+    change->asked = call_text(call, "model");
+    if (!strcmp(change->asked, "-"))
+        r = go_back(call, change, reterr);
+    return r < 0 || !change->asked ? r : find_model(call, change, reterr);
 }
 
 static void add_change(cJSON *result, const struct change *change, const struct effective *before,
                        const struct effective *after)
 {
     static const struct project_view global = {.name = "global"};
-    view_add_text(result, "model", change->model->model);
-    view_add_text(result, "provider", change->model->provider);
+    /* a project that is one by its pin only is none any more without it */
+    const struct project_view *project = change->model ? &after->view : &before->view;
+    view_add_text(result, "model", change->model ? change->model->model : NULL);
+    view_add_text(result, "provider", change->model ? change->model->provider : NULL);
     view_add_text(result, "previous", before->model);
-    view_add_text(result, "effective", after->model);
     view_add_text(result, "scope", change->dir ? "project" : "global");
-    cJSON_AddItemToObject(result, "project", view_project(change->dir ? &after->view : &global));
+    cJSON_AddItemToObject(result, "project", view_project(change->dir ? project : &global));
+    view_add_text(result, "effective", after->model);
+    view_add_source(result, after->choice);
 }
 
 int method_MODEL_SWITCH(struct call *call, struct err *reterr)

@@ -1,19 +1,13 @@
 /* Methods about providers: provider.list, provider.test. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "control/call.h"
 #include "control/views.h"
 
 /* ---- provider.list ---- */
-
-static cJSON *view_models(const struct provider *provider)
-{
-    cJSON *array = cJSON_CreateArray();
-    for (size_t i = 0; i < provider->model_count; i++)
-        cJSON_AddItemToArray(array, view_text(provider->models[i]));
-    return array;
-}
 
 int method_PROVIDER_LIST(struct call *call, struct err *reterr)
 {
@@ -31,15 +25,25 @@ int method_PROVIDER_LIST(struct call *call, struct err *reterr)
         view_add_text_or_null(object, "description", provider->description);
         cJSON_AddItemToArray(array, object);
     }
+    cJSON_AddItemToObject(call->result, "known", view_texts(known_provider_names()));
     return 0;
 }
 
 /* ---- provider.test ---- */
 
-/* Who is asked for what; model NULL is the provider's first. */
+/* Who is asked for what. */
 struct target {
     const struct provider *provider;
     const char *model;
+};
+
+/* One test under way. Freed when its timer is closed. */
+struct test {
+    struct call *call;
+    struct gateway_probe *probe;
+    struct timer deadline; /* a provider may stay silent for minutes: nobody waits that long */
+    const char *provider,
+        *model; /* in the call's arena: the snapshot may go before the test does */
 };
 
 /* The first provider that has a model of this name. */
@@ -68,43 +72,98 @@ static int find_effective(struct call *call, struct target *ret, struct err *ret
     return ret->provider ? 0 : err_set(reterr, ERR_INTERNAL, "no provider of %s", ret->model);
 }
 
+static int find_named(const struct call *call, const char *provider, struct target *ret,
+                      struct err *reterr)
+{
+    const char *model = call_text(call, "model");
+    ret->provider = config_provider(call->gateway->config, span_of(provider));
+    if (!ret->provider)
+        return err_set(reterr, ERR_PROVIDER_NOT_FOUND, "%s", log_quote(span_of(provider), 64));
+    if (!model && ret->provider->model_count == 0)
+        return err_set(reterr, ERR_BAD_PARAMS,
+                       "provider %s lists no models: name a model to ask for",
+                       log_quote(span_of(provider), 64));
+    ret->model = model ? model : ret->provider->models[0];
+    return 0;
+}
+
 static int find_target(struct call *call, struct target *ret, struct err *reterr)
 {
     const char *provider = call_text(call, "provider"), *model = call_text(call, "model");
-    if (!provider && model)
-        return find_by_model(call, span_of(model), ret, reterr);
-    if (!provider)
-        return find_effective(call, ret, reterr);
-    *ret = (struct target){config_provider(call->gateway->config, span_of(provider)), model};
-    return ret->provider ? 0
-                         : err_set(reterr, ERR_PROVIDER_NOT_FOUND,
-                                   "no provider %s is configured; see: aictl providers",
-                                   log_quote(span_of(provider), 64));
+    if (provider)
+        return find_named(call, provider, ret, reterr);
+    return model ? find_by_model(call, span_of(model), ret, reterr)
+                 : find_effective(call, ret, reterr);
 }
 
-static void on_probe(void *ctx, const struct probe_result *result)
+static void on_timer_closed(struct timer *timer)
 {
-    struct call *call = ctx;
-    const struct err *err = &result->err;
-    char text[ERR_DETAIL * 2];
-    bool is_ok = err->kind == 0;
-    const struct error_row *row = error_row(err->kind);
-    (void)snprintf(text, sizeof(text), "%s%s%s", row->text, err->detail[0] ? ": " : "",
-                   err->detail);
-    call->result = cJSON_CreateObject();
-    view_add_text(call->result, "provider", result->provider);
-    view_add_text(call->result, "model", result->model);
-    cJSON_AddBoolToObject(call->result, "ok", is_ok);
-    view_add_count(call->result, "latency_ms", result->latency_ms);
-    view_add_count(call->result, "status", result->status ? result->status : -1);
-    view_add_text(call->result, "error", is_ok ? NULL : text);
-    view_add_text(call->result, "next", is_ok ? NULL : row->next);
+    free(timer->owner);
+}
+
+static void test_close(struct test *test)
+{
+    if (test->probe)
+        gateway_probe_cancel(test->probe);
+    test->probe = NULL;
+    timer_close(&test->deadline, on_timer_closed);
+}
+
+/* The step to try, for this provider: "enter a valid one: aictl login glm". */
+static void add_next(cJSON *result, const char *next, const char *provider)
+{
+    static const char place[] = "PROVIDER";
+    const char *at = next ? strstr(next, place) : NULL;
+    char text[512];
+    if (at)
+        (void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - next), next, provider,
+                       at + sizeof(place) - 1); /* cut is fine */
+    view_add_text(result, "next", at ? text : next);
+}
+
+/* The end of the call; the test is closed. */
+static void tell(struct test *test, const struct probe_result *found)
+{
+    struct call *call = test->call;
+    const struct err *err = &found->err;
+    const struct error_row *row = err->kind ? error_row(err->kind) : NULL;
+    char text[ERR_DETAIL * 2] = "";
+    if (row)
+        (void)snprintf(text, sizeof(text), "%s%s%s", row->text, err->detail[0] ? ": " : "",
+                       err->detail);
+    cJSON *result = call->result = cJSON_CreateObject();
+    view_add_text(result, "provider", test->provider);
+    view_add_text(result, "model", test->model);
+    cJSON_AddBoolToObject(result, "ok", !row);
+    view_add_count(result, "latency_ms", found->latency_ms);
+    view_add_count(result, "status", found->status ? found->status : -1);
+    view_add_text(result, "kind", row ? row->name : NULL);
+    view_add_text_or_null(result, "error", text);
+    add_next(result, row ? row->next : NULL, test->provider);
+    test_close(test);
     call_finish(call, 0, NULL);
 }
 
-static void cancel_probe(struct call *call)
+static void on_probe(void *ctx, const struct probe_result *found)
 {
-    gateway_probe_cancel(call->pending);
+    struct test *test = ctx;
+    test->probe = NULL;
+    tell(test, found);
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct test *test = timer->owner;
+    int64_t ms = test->call->test_ms;
+    struct probe_result found = {.latency_ms = ms};
+    (void)err_set(&found.err, ERR_PROVIDER_TIMEOUT, "%s has not answered within %lld ms",
+                  test->provider, (long long)ms);
+    tell(test, &found);
+}
+
+static void cancel_test(struct call *call)
+{
+    test_close(call->pending);
 }
 
 int method_PROVIDER_TEST(struct call *call, struct err *reterr)
@@ -113,7 +172,17 @@ int method_PROVIDER_TEST(struct call *call, struct err *reterr)
     int r = find_target(call, &target, reterr);
     if (r < 0)
         return r;
-    call->pending = gateway_probe(call->gateway, target.provider, target.model, on_probe, call);
-    call->on_cancel = cancel_probe;
+    struct test *test = calloc(1, sizeof(*test));
+    if (!test)
+        abort();
+    test->call = call;
+    test->provider = arena_copy(&call->arena, span_of(target.provider->name));
+    test->model = arena_copy(&call->arena, span_of(target.model));
+    timer_open(&test->deadline, call->gateway->loop, on_deadline);
+    test->deadline.owner = test;
+    timer_start(&test->deadline, call->test_ms);
+    test->probe = gateway_probe(call->gateway, target.provider, target.model, on_probe, test);
+    call->pending = test;
+    call->on_cancel = cancel_test;
     return CALL_PENDING;
 }

@@ -9,13 +9,17 @@
 #define EXPIRY_MAX (10LL * 366 * 86400) /* ten years: more is a mistake */
 
 /* The token of the call's directory and override; its text is to be wiped by the caller. */
-static int get_token(const struct call *call, int64_t ttl_s, char ret_text[TOKEN_TEXT],
+static int get_token(struct call *call, int64_t ttl_s, char ret_text[TOKEN_TEXT],
                      const struct token_info **ret_info, struct err *reterr)
 {
     const struct gateway *gateway = call->gateway;
-    return tokens_get(gateway->tokens, gateway->vault, call_text(call, "dir"),
-                      call_text(call, "override"), call_text(call, "client"), loop_wall_ms() / 1000,
-                      ttl_s, ret_text, ret_info, reterr);
+    int64_t now_s = loop_wall_ms() / 1000;
+    int r = tokens_get(gateway->tokens, gateway->vault, call_text(call, "dir"),
+                       call_text(call, "override"), call_text(call, "client"), now_s, ttl_s,
+                       ret_text, ret_info, reterr);
+    if (r == 0)
+        call->changes = (*ret_info)->created_s == now_s; /* it was made for this call */
+    return r;
 }
 
 int method_TOKEN_GET(struct call *call, struct err *reterr)

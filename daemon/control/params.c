@@ -6,8 +6,8 @@
 
 #include "base/log.h"
 
-#define PARAMS_MAX   16   /* parameters of one method */
-#define STRINGS_MAX  4096 /* texts of one list */
+#define PARAMS_MAX  16   /* parameters of one method */
+#define STRINGS_MAX 4096 /* texts of one list */
 
 static int find_param(const struct method_row *row, const char *name)
 {

@@ -96,14 +96,18 @@ static void add_line(cJSON *object, const char *name, unsigned line)
     view_add_count(object, name, line ? (int64_t)line : -1);
 }
 
-void view_add_effective(cJSON *object, const struct effective *effective)
+void view_add_source(cJSON *object, const struct choice *choice)
 {
-    const struct choice *choice = effective->choice;
-    view_add_text(object, "model", effective->model);
-    view_add_text(object, "provider", effective->provider);
     view_add_text(object, "source", choice ? choice_source_name(choice->source) : NULL);
     view_add_text(object, "source_file", choice ? choice->file : NULL);
     add_line(object, "source_line", choice ? choice->line : 0);
+}
+
+void view_add_effective(cJSON *object, const struct effective *effective)
+{
+    view_add_text(object, "model", effective->model);
+    view_add_text(object, "provider", effective->provider);
+    view_add_source(object, effective->choice);
 }
 
 static cJSON *view_choice(const struct choice *choice)
@@ -128,6 +132,14 @@ cJSON *view_chain(const struct project_view *project)
 }
 
 /* ---- providers ---- */
+
+cJSON *view_models(const struct provider *provider)
+{
+    cJSON *array = cJSON_CreateArray();
+    for (size_t i = 0; provider && i < provider->model_count; i++)
+        cJSON_AddItemToArray(array, view_text(provider->models[i]));
+    return array;
+}
 
 static bool is_bound(const struct vault_record_info *info, const char *origin)
 {

@@ -37,7 +37,9 @@ int effective_of(struct gateway *gateway, const struct walk *walk, const char *o
 
 /* {dir, name} */
 cJSON *view_project(const struct project_view *project);
-/* Adds model, provider, source, source_file, source_line. */
+/* Adds source, source_file, source_line: null without a choice. */
+void view_add_source(cJSON *object, const struct choice *choice);
+/* The same, and model and provider. */
 void view_add_effective(cJSON *object, const struct effective *effective);
 /* [{source, dir, file, line, model, effective, note}] */
 cJSON *view_chain(const struct project_view *project);
@@ -46,6 +48,8 @@ cJSON *view_chain(const struct project_view *project);
 
 /* "none needed", "ok", "missing", "not bound", "locked" or "corrupt". */
 const char *key_state(const struct gateway *gateway, const struct provider *provider);
+/* The names of a provider's models; none when it is NULL. */
+cJSON *view_models(const struct provider *provider);
 /* {state, id, last4, origins} */
 cJSON *view_key(const struct gateway *gateway, const struct provider *provider);
 /* Adds name, type, url, state, error, error_ms_ago, in_flight, last_ok_ms_ago. */

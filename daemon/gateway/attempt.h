@@ -57,7 +57,9 @@ struct attempt *attempt_start(struct gateway *gateway, const struct attempt_plan
                               const struct attempt_events *events, void *ctx, struct err *reterr);
 /* Ends it with a reason of the owner's (END_CLIENT_GONE, END_SHUTDOWN); no further callback. */
 void attempt_cancel(struct attempt *attempt, enum end_reason end);
+/* Stops reading the answer: the client does not keep up. The provider's idle limit rests meanwhile. */
 void attempt_pause(struct attempt *attempt);
+/* Undoes attempt_pause(). */
 void attempt_resume(struct attempt *attempt);
 /* The answer's headers, once output came; see attempt_result. */
 const char *const *attempt_headers(const struct attempt *attempt);

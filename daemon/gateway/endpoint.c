@@ -49,7 +49,8 @@ static const struct dialect *models_surface(const struct http_request *request,
 
 const struct dialect *endpoint_surface(struct span path)
 {
-    bool is_messages = span_starts(path, SPAN("/v1/messages")) || span_starts(path, SPAN("/messages")) ||
+    bool is_messages = span_starts(path, SPAN("/v1/messages")) ||
+                       span_starts(path, SPAN("/messages")) ||
                        span_starts(path, SPAN("/v1/v1/messages"));
     return dialect_by_type(is_messages ? SPAN("anthropic") : SPAN("openai"));
 }

@@ -38,14 +38,16 @@ static int check_browser(const struct http_request *request, int port, struct er
 {
     struct span origin = http_request_header(request, "origin");
     struct span site = http_request_header(request, "sec-fetch-site");
-    if (http_request_count(request, "origin") > 1 || http_request_count(request, "sec-fetch-site") > 1)
+    if (http_request_count(request, "origin") > 1 ||
+        http_request_count(request, "sec-fetch-site") > 1)
         return err_set(reterr, ERR_FORBIDDEN, "Origin or Sec-Fetch-Site is given twice");
     if (origin.at && !is_own_origin(origin, port))
         return err_set(reterr, ERR_FORBIDDEN, "requests of web pages are not served (Origin %s)",
                        log_quote(origin, 80));
     if (site.at && !span_equal_nocase(site, SPAN("none")) &&
         !span_equal_nocase(site, SPAN("same-origin")))
-        return err_set(reterr, ERR_FORBIDDEN, "requests of web pages are not served (Sec-Fetch-Site %s)",
+        return err_set(reterr, ERR_FORBIDDEN,
+                       "requests of web pages are not served (Sec-Fetch-Site %s)",
                        log_quote(site, 40));
     return 0;
 }
@@ -53,7 +55,8 @@ static int check_browser(const struct http_request *request, int port, struct er
 static int check_body_type(const struct http_request *request, struct err *reterr)
 {
     struct span rest;
-    struct span type = span_trim(span_cut(http_request_header(request, "content-type"), ';', &rest));
+    struct span type =
+        span_trim(span_cut(http_request_header(request, "content-type"), ';', &rest));
     struct span encoding = http_request_header(request, "content-encoding");
     if (!request->has_body && !span_equal(request->method, SPAN("POST")))
         return 0;
@@ -87,8 +90,10 @@ static struct span credential(const struct http_header *header)
 {
     static const char *const plain[] = {"x-api-key", "api-key", "x-goog-api-key", "x-aictl-token"};
     static const struct span bearer = {"Bearer ", 7};
-    if (span_equal(header->name, SPAN("authorization")) && span_starts_nocase(header->value, bearer))
-        return span_trim((struct span){header->value.at + bearer.len, header->value.len - bearer.len});
+    if (span_equal(header->name, SPAN("authorization")) &&
+        span_starts_nocase(header->value, bearer))
+        return span_trim(
+            (struct span){header->value.at + bearer.len, header->value.len - bearer.len});
     for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
         if (span_equal(header->name, span_of(plain[i])))
             return header->value;
@@ -111,11 +116,13 @@ int guard_token(const struct http_request *request, const struct tokens *tokens,
         if (r < 0)
             continue;
         if (found && found != info)
-            return err_set(reterr, ERR_INVALID_REQUEST, "two different aictl tokens in one request");
+            return err_set(reterr, ERR_INVALID_REQUEST,
+                           "two different aictl tokens in one request");
         found = info;
     }
     if (!found)
-        return err_set(reterr, ERR_UNAUTHORIZED, "send it as Authorization: Bearer TOKEN or x-api-key: TOKEN");
+        return err_set(reterr, ERR_UNAUTHORIZED,
+                       "send it as Authorization: Bearer TOKEN or x-api-key: TOKEN");
     *ret = found;
     return 0;
 }

@@ -18,9 +18,9 @@
 int guard_head(const struct http_request *request, int port, struct err *reterr);
 
 /*
- * The one token among the credentials of a request. Each is judged by itself, since Claude Code sends
- * a stale key beside the helper's token: exactly one valid token is accepted, two different valid
- * ones are -ERR_INVALID_REQUEST, none is -ERR_UNAUTHORIZED with one text for every reason, or
+ * The one token among the credentials of a request. Each is judged by itself, since Claude Code
+ * sends a stale key beside the helper's token: exactly one valid token is accepted, two different
+ * valid ones are -ERR_INVALID_REQUEST, none is -ERR_UNAUTHORIZED with one text for every reason, or
  * -ERR_KEYSTORE_LOCKED or -ERR_VAULT_CORRUPT when nobody can judge.
  */
 int guard_token(const struct http_request *request, const struct tokens *tokens,

@@ -17,9 +17,9 @@ static const struct {
     const char *text;
     bool needs_digit;
 } beginnings[] = {
-    {"sk-", false},   {"sk_", false},    {"AIza", false}, {"xai-", false}, {"gsk_", false},
+    {"sk-", false},    {"sk_", false},    {"AIza", false},   {"xai-", false}, {"gsk_", false},
     {"aictl-", false}, {"Bearer ", true}, {"bearer ", true}, {"pplx-", true}, {"nvapi-", true},
-    {"csk-", true},   {"hf_", true},     {"fw_", true},   {"ya29.", true},
+    {"csk-", true},    {"hf_", true},     {"fw_", true},     {"ya29.", true},
 };
 
 static bool is_key_char(char c)
@@ -57,8 +57,8 @@ static bool is_hex(const char *at, size_t len)
 }
 
 /*
- * Length of \n, \u0022 or %20 at the start of text; 0 when there is none. Its last letter belongs to no
- * word, and it is never torn apart: JSON stays JSON.
+ * Length of \n, \u0022 or %20 at the start of text; 0 when there is none. Its last letter belongs
+ * to no word, and it is never torn apart: JSON stays JSON.
  */
 static size_t escape_length(struct span text)
 {
@@ -77,8 +77,8 @@ static size_t known_length(struct span text)
         if (!span_starts(text, beginning))
             continue;
         size_t n = length_while(text, beginning.len, is_key_char);
-        if (n >= KEY_LONG || (n >= KEY_MIN && (!beginnings[i].needs_digit ||
-                                               has_digit(text.at + beginning.len, n))))
+        if (n >= KEY_LONG ||
+            (n >= KEY_MIN && (!beginnings[i].needs_digit || has_digit(text.at + beginning.len, n))))
             return beginning.len + n;
     }
     return 0;

@@ -31,8 +31,8 @@ static void *wiping_realloc(void *block, size_t size)
 void curl_memory_init(void)
 {
     static bool done;
-    if (!done && curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup,
-                                      calloc) != CURLE_OK)
+    if (!done && curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc,
+                                      strdup, calloc) != CURLE_OK)
         abort();
     done = true;
 }

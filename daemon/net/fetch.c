@@ -3,7 +3,8 @@
  *
  *     pool --- share (one per share key: its own CURLM, so connections never cross keys)
  *                |--- sockets polled by uv_poll  \
- *                |--- curl's one timer             > curl_multi_socket_action -> callbacks -> finish
+ *                |--- curl's one timer             > curl_multi_socket_action -> callbacks ->
+ * finish
  *                '--- fetches under way           /
  *
  * libcurl forbids adding and removing transfers inside any of its callbacks. So a fetch cancelled
@@ -23,11 +24,11 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define HEAD_MAX        65536 /* bytes of an answer's head */
-#define HEADERS_MAX     128
-#define IDLE_HANDLES    64    /* easy handles kept for reuse per share */
-#define RESOLVING_MAX   32    /* names being resolved at a time, abandoned ones included */
-#define STUCK_MS        30000 /* how long an abandoned resolver thread is taken to live */
+#define HEAD_MAX      65536 /* bytes of an answer's head */
+#define HEADERS_MAX   128
+#define IDLE_HANDLES  64    /* easy handles kept for reuse per share */
+#define RESOLVING_MAX 32    /* names being resolved at a time, abandoned ones included */
+#define STUCK_MS      30000 /* how long an abandoned resolver thread is taken to live */
 
 struct share {
     struct share *next;
@@ -42,8 +43,8 @@ struct share {
     size_t idle_count;
     unsigned depth;   /* calls into libcurl under way */
     unsigned telling; /* ends being told: the share must stay */
-    bool is_stale;  /* to be closed when nothing is active */
-    bool is_closed; /* the memory goes on the loop's next turn */
+    bool is_stale;    /* to be closed when nothing is active */
+    bool is_closed;   /* the memory goes on the loop's next turn */
 };
 
 /* One socket of libcurl's, polled for it. */
@@ -75,7 +76,9 @@ struct fetch {
     struct bytes head; /* lines as they came */
     size_t head_seen;  /* bytes of all heads, interim ones too */
     size_t header_count;
-    struct { unsigned name, name_len, value, value_len; } lines[HEADERS_MAX];
+    struct {
+        unsigned name, name_len, value, value_len;
+    } lines[HEADERS_MAX];
     int64_t started_ms, last_ms;
     int64_t first_byte_ms, idle_ms, total_ms;
     struct err err; /* why we stopped the transfer ourselves */
@@ -241,7 +244,8 @@ static struct share *share_new(struct fetch_pool *pool, const char *key)
     curl_multi_setopt(share->multi, CURLMOPT_TIMERDATA, share);
     curl_multi_setopt(share->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     curl_multi_setopt(share->multi, CURLMOPT_MAXCONNECTS, (long)pool->connections_per_target);
-    curl_multi_setopt(share->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)pool->connections_per_target);
+    curl_multi_setopt(share->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                      (long)pool->connections_per_target);
     share->next = pool->shares;
     pool->shares = share;
     return share;
@@ -338,7 +342,8 @@ static int on_resolve(void *resolver, void *reserved, void *ctx)
     if (!fetch->has_name)
         return 0; /* called for addresses too */
     if (pool->resolving + stuck_count(pool) >= RESOLVING_MAX) {
-        err_set(&fetch->err, ERR_PROVIDER_DNS, "%d names are being resolved already", RESOLVING_MAX);
+        err_set(&fetch->err, ERR_PROVIDER_DNS, "%d names are being resolved already",
+                RESOLVING_MAX);
         return 1;
     }
     if (!fetch->is_resolving)
@@ -374,7 +379,8 @@ static int on_request(void *ctx, char *ip, char *local_ip, int port, int local_p
     fetch->is_connected = true;
     if (fetch->sends++ == 0)
         return CURL_PREREQFUNC_OK;
-    err_set(&fetch->err, ERR_PROVIDER_RESET, "the connection died before an answer came; not sent twice");
+    err_set(&fetch->err, ERR_PROVIDER_RESET,
+            "the connection died before an answer came; not sent twice");
     return CURL_PREREQFUNC_ABORT;
 }
 
@@ -431,7 +437,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *ctx)
         fetch->header_count = 0;
     }
     if (fetch->head_seen > HEAD_MAX || keep_line(fetch, line) < 0) {
-        err_set(&fetch->err, ERR_PROVIDER_ANSWER, "its head is above %d bytes or %d headers", HEAD_MAX, HEADERS_MAX);
+        err_set(&fetch->err, ERR_PROVIDER_ANSWER, "its head is above %d bytes or %d headers",
+                HEAD_MAX, HEADERS_MAX);
         return 0;
     }
     return size * count;
@@ -502,7 +509,7 @@ static int kind_of(const struct fetch *fetch, CURLcode code)
     case CURLE_COULDNT_CONNECT:
         return ERR_PROVIDER_CONNECT;
     case CURLE_OPERATION_TIMEDOUT:
-        return fetch->is_resolving    ? ERR_PROVIDER_DNS
+        return fetch->is_resolving   ? ERR_PROVIDER_DNS
                : fetch->is_connected ? ERR_PROVIDER_TIMEOUT
                                      : ERR_PROVIDER_CONNECT;
     case CURLE_SSL_CONNECT_ERROR:

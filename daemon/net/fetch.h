@@ -39,10 +39,10 @@ struct fetch_events {
 };
 
 struct fetch_request {
-    const char *method;      /* "GET" or "POST" */
-    const char *url;         /* full; the host part is ignored when unix_path is set */
-    const char *unix_path;   /* connect here instead, or NULL */
-    const char *share_key;   /* connections are only shared between equal share keys (key id) */
+    const char *method;         /* "GET" or "POST" */
+    const char *url;            /* full; the host part is ignored when unix_path is set */
+    const char *unix_path;      /* connect here instead, or NULL */
+    const char *share_key;      /* connections are only shared between equal share keys (key id) */
     const char *const *headers; /* "name: value", ends with NULL; copied */
     struct span secret_header;  /* "name: value" or absent; copied, wiped after the transfer */
     struct span body;           /* borrowed until on_done or cancel */
@@ -67,4 +67,5 @@ struct fetch *fetch_start(struct fetch_pool *pool, const struct fetch_request *r
 void fetch_cancel(struct fetch *fetch);
 /* Stops and goes on reading the answer; the provider is slowed down by TCP. */
 void fetch_pause(struct fetch *fetch);
+/* Undoes fetch_pause(); the body goes on coming on a later turn. */
 void fetch_resume(struct fetch *fetch);

@@ -8,8 +8,8 @@
  *        |              '--- refused: an answer is sent ---> LINGER --FIN or time--> closed
  *        '--- idle time, drain ------------------------------------------------> closed
  *
- * In LINGER our side is shut down and what still comes is thrown away: closing with unread bytes would
- * reset the connection and the client might never read why.
+ * In LINGER our side is shut down and what still comes is thrown away: closing with unread bytes
+ * would reset the connection and the client might never read why.
  */
 #include "net/http1.h"
 
@@ -31,8 +31,8 @@ struct http_call {
     struct http_request request;
     struct http_parser parser;
     void *user;
-    bool is_told;     /* on_head returned 0: the handler knows the call */
-    bool is_started;  /* http_start() was called */
+    bool is_told;    /* on_head returned 0: the handler knows the call */
+    bool is_started; /* http_start() was called */
     bool is_chunked;
     bool is_bodiless; /* HEAD: the body is not sent */
     bool close_after;
@@ -172,8 +172,8 @@ static void write_head(struct connection *connection, int status, http_headers h
 {
     struct http_call *call = &connection->call;
     struct bytes head = {.max = 65536};
-    int r = bytes_addf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\n", status,
-                       reason(status), date_of(connection->server));
+    int r = bytes_addf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\n",
+                       status, reason(status), date_of(connection->server));
     for (; headers && *headers; headers++)
         if (is_sendable(*headers))
             r |= bytes_addf(&head, "%s\r\n", *headers);
@@ -187,7 +187,8 @@ static void write_head(struct connection *connection, int status, http_headers h
         r |= bytes_addf(&head, "Connection: keep-alive\r\n");
     r |= bytes_addf(&head, "\r\n");
     if (r == 0)
-        (void)stream_write(&connection->stream, bytes_span(&head)); /* a gone client is told of by on_end */
+        (void)stream_write(&connection->stream,
+                           bytes_span(&head)); /* a gone client is told of by on_end */
     bytes_release(&head);
 }
 
@@ -216,7 +217,8 @@ void http_write(struct http_call *call, struct span data)
         return;
     }
     int n = snprintf(size, sizeof(size), "%zx\r\n", data.len);
-    if (stream_write(stream, (struct span){size, (size_t)n}) == 0 && stream_write(stream, data) == 0)
+    if (stream_write(stream, (struct span){size, (size_t)n}) == 0 &&
+        stream_write(stream, data) == 0)
         (void)stream_write(stream, SPAN("\r\n")); /* as above */
 }
 
@@ -290,7 +292,8 @@ void http_answer(struct http_call *call, int status, http_headers headers, struc
     http_finish(call);
 }
 
-/* An answer to a request that never became a call of the handler's, or has just stopped being one. */
+/* An answer to a request that never became a call of the handler's, or has just stopped being one.
+ */
 static void refuse(struct connection *connection, const struct err *err)
 {
     const struct error_row *row = error_row(err->kind);
@@ -329,7 +332,8 @@ static void take_body(struct connection *connection)
     size_t used;
     bool done;
     struct err err = {0};
-    int r = http_parser_body(&connection->call.parser, bytes_span(&connection->input), &used, &done, &err);
+    int r = http_parser_body(&connection->call.parser, bytes_span(&connection->input), &used, &done,
+                             &err);
     if (r < 0) {
         refuse(connection, &err);
         return;
@@ -352,7 +356,8 @@ static int parse_head(struct connection *connection, struct err *err)
     connection->scan = (struct http_scan){0};
     call->request.body.max = connection->limits.body_max;
     http_parser_init(&call->parser, &call->request);
-    int r = http_parser_head(&call->parser, (struct span){connection->input.data, (size_t)len}, err);
+    int r =
+        http_parser_head(&call->parser, (struct span){connection->input.data, (size_t)len}, err);
     bytes_drop_front(&connection->input, (size_t)len);
     return r < 0 ? r : 1;
 }
@@ -379,7 +384,8 @@ static void take_head(struct connection *connection)
         return;
     }
     if (call->request.expects_continue && call->request.minor >= 1 && connection->input.len == 0)
-        (void)stream_write(&connection->stream, SPAN("HTTP/1.1 100 Continue\r\n\r\n")); /* as in http_write */
+        (void)stream_write(&connection->stream,
+                           SPAN("HTTP/1.1 100 Continue\r\n\r\n")); /* as in http_write */
     enter(connection, BODY);
     timer_start(&connection->timer, connection->limits.body_idle_ms);
     if (connection->input.len)
@@ -456,7 +462,8 @@ static void on_timer(struct timer *timer)
     struct err err = {0};
     switch (connection->state) {
     case HEAD:
-        err_set(&err, ERR_REQUEST_TIMEOUT, "the head was not complete after %lld ms (clientHeaderMs)",
+        err_set(&err, ERR_REQUEST_TIMEOUT,
+                "the head was not complete after %lld ms (clientHeaderMs)",
                 (long long)connection->limits.header_ms);
         refuse(connection, &err);
         return;
@@ -564,8 +571,7 @@ struct http_server *http_server_new(struct loop *loop, const struct http_limits 
     struct http_server *server = calloc(1, sizeof(*server));
     if (!server)
         abort();
-    *server =
-        (struct http_server){.loop = loop, .limits = *limits, .handler = handler, .ctx = ctx};
+    *server = (struct http_server){.loop = loop, .limits = *limits, .handler = handler, .ctx = ctx};
     return server;
 }
 

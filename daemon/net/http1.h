@@ -61,20 +61,27 @@ extern const struct listener_events http_listener_events;
  * called once, later, when the last connection is gone; NULL: nobody asks.
  */
 void http_server_drain(struct http_server *server, void (*on_empty)(void *ctx));
-/* Closes every connection (on_gone for calls under way); frees when the last is gone. Returns NULL. */
+/* Closes every connection (on_gone for calls under way); frees when the last is gone. Returns NULL.
+ */
 struct http_server *http_server_free(struct http_server *server);
+/* How many connections are open, in any state. */
 unsigned http_server_connections(const struct http_server *server);
 
 /* ---- a call ---- */
 
+/* The request; its spans stay valid until the call is over. */
 const struct http_request *http_call_request(const struct http_call *call);
 /* The request, to take its body out (bytes moved, request->body left empty). */
 struct http_request *http_call_request_mutable(struct http_call *call);
+/* The process on the other side. */
 const struct peer *http_call_peer(const struct http_call *call);
+/* True for a call over a Unix socket. */
 bool http_call_is_unix(const struct http_call *call);
 /* Port of the listener the call came through; 0 for Unix sockets. */
 int http_call_port(const struct http_call *call);
+/* The handler's own pointer; NULL at first. */
 void http_set_user(struct http_call *call, void *user);
+/* What http_set_user() set. */
 void *http_user(const struct http_call *call);
 
 /* A header to be sent: "name: value" without line end. NULL ends a list. Values with CR, LF or NUL

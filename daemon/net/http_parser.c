@@ -51,7 +51,8 @@ static int check_name(struct span line, struct err *reterr)
 }
 
 /* The bytes of a line up to `end`, those before scan->at were judged before. */
-static int check_text(const struct http_scan *scan, struct span input, size_t end, struct err *reterr)
+static int check_text(const struct http_scan *scan, struct span input, size_t end,
+                      struct err *reterr)
 {
     char first = end > scan->line ? input.at[scan->line] : 'x';
     if (scan->has_request_line && (first == ' ' || first == '\t'))
@@ -69,7 +70,8 @@ static int too_long(const struct http_scan *scan, struct err *reterr)
 {
     if (!scan->has_request_line)
         return err_set(reterr, ERR_URI_TOO_LONG, "it is longer than %d bytes", HTTP_TARGET_MAX);
-    return err_set(reterr, ERR_HEADERS_TOO_LARGE, "the head is larger than %d bytes", HTTP_HEAD_MAX);
+    return err_set(reterr, ERR_HEADERS_TOO_LARGE, "the head is larger than %d bytes",
+                   HTTP_HEAD_MAX);
 }
 
 static size_t text_end(struct span input, size_t at, size_t limit)
@@ -132,7 +134,8 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
     if (request->header_count == HTTP_HEADERS_MAX)
         return fail(parser, ERR_HEADERS_TOO_LARGE, "there are more than 100 headers");
     for (size_t i = 0; i < len; i++)
-        request->head.data[(at - request->head.data) + (ptrdiff_t)i] = (char)tolower((unsigned char)at[i]);
+        request->head.data[(at - request->head.data) + (ptrdiff_t)i] =
+            (char)tolower((unsigned char)at[i]);
     request->headers[request->header_count].name = (struct span){at, len};
     request->headers[request->header_count].value = (struct span){"", 0};
     request->header_count++;
@@ -239,7 +242,8 @@ static int check_framing(struct http_request *request, struct err *reterr)
             return bad(reterr, "Content-Length is not a number");
         request->has_body = request->content_length > 0;
         if (request->content_length > (int64_t)request->body.max)
-            return err_set(reterr, ERR_TOO_LARGE, "%lld bytes are announced, at most %zu are taken (bodyMax)",
+            return err_set(reterr, ERR_TOO_LARGE,
+                           "%lld bytes are announced, at most %zu are taken (bodyMax)",
                            (long long)request->content_length, request->body.max);
     }
     return 0;
@@ -284,7 +288,8 @@ static int check_request_line(struct span head, struct err *reterr)
     }
     struct span rest, line = span_cut(head, '\r', &rest);
     const char *space = memrchr(line.at, ' ', line.len);
-    struct span version = {space ? space + 1 : line.at, space ? (size_t)(line.at + line.len - space) - 1 : 0};
+    struct span version = {space ? space + 1 : line.at,
+                           space ? (size_t)(line.at + line.len - space) - 1 : 0};
     if (span_equal(version, SPAN("HTTP/1.1")) || span_equal(version, SPAN("HTTP/1.0")))
         return 0;
     if (span_starts(version, SPAN("HTTP/")))
@@ -300,7 +305,8 @@ int http_parser_head(struct http_parser *parser, struct span head, struct err *r
         return r;
     request->head.max = HTTP_HEAD_MAX + 4 * EMPTY_LINES_MAX;
     if (bytes_add_span(&request->head, head) < 0)
-        return err_set(reterr, ERR_HEADERS_TOO_LARGE, "the head is larger than %d bytes", HTTP_HEAD_MAX);
+        return err_set(reterr, ERR_HEADERS_TOO_LARGE, "the head is larger than %d bytes",
+                       HTTP_HEAD_MAX);
     size_t used;
     r = run(parser, bytes_span(&request->head), &used, reterr);
     if (r < 0)

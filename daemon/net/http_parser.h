@@ -38,9 +38,9 @@ struct http_request {
     size_t header_count;
     struct http_header headers[HTTP_HEADERS_MAX];
     bool keep_alive;
-    bool has_body;           /* a body follows, maybe an empty chunked one */
-    bool expects_continue;   /* Expect: 100-continue */
-    int64_t content_length;  /* -1: chunked */
+    bool has_body;          /* a body follows, maybe an empty chunked one */
+    bool expects_continue;  /* Expect: 100-continue */
+    int64_t content_length; /* -1: chunked */
     struct bytes body;
 };
 
@@ -49,7 +49,8 @@ struct span http_request_header(const struct http_request *request, const char *
 /* How often a header stands in the request. */
 size_t http_request_count(const struct http_request *request, const char *name);
 
-/* How far a head that is still coming has been judged: no byte is looked at twice. Zero-initialise. */
+/* How far a head that is still coming has been judged: no byte is looked at twice. Zero-initialise.
+ */
 struct http_scan {
     size_t at, line; /* the next byte, and the first of its line */
     unsigned empty_lines;
@@ -58,8 +59,8 @@ struct http_scan {
 
 /*
  * Length of the head at the start of `input`, with its empty line: 0 when it is not complete yet
- * (call again with more behind the same bytes), or an error: -ERR_INVALID_REQUEST (a bare CR or LF, a
- * control character, a folded line, too many empty lines before the request line, a TLS hello),
+ * (call again with more behind the same bytes), or an error: -ERR_INVALID_REQUEST (a bare CR or LF,
+ * a control character, a folded line, too many empty lines before the request line, a TLS hello),
  * -ERR_URI_TOO_LONG, -ERR_HEADERS_TOO_LARGE. The answer does not depend on how the bytes were cut.
  */
 ssize_t http_head_length(struct http_scan *scan, struct span input, struct err *reterr);
@@ -87,8 +88,8 @@ int http_parser_head(struct http_parser *parser, struct span head, struct err *r
  * Takes body bytes; *ret_used says how many belonged to this request. When *ret_done, the body is
  * complete and the rest belongs to the next request. Errors: -ERR_INVALID_REQUEST, -ERR_TOO_LARGE.
  */
-int http_parser_body(struct http_parser *parser, struct span data, size_t *ret_used,
-                     bool *ret_done, struct err *reterr);
+int http_parser_body(struct http_parser *parser, struct span data, size_t *ret_used, bool *ret_done,
+                     struct err *reterr);
 
 /* Frees what the request holds, so that the next one can use it. */
 void http_request_reset(struct http_request *request);

@@ -20,7 +20,7 @@
 #include "net/stream_start.h"
 
 #define BACKLOG         511
-#define ACCEPT_PER_TURN 64 /* others get their turn too */
+#define ACCEPT_PER_TURN 64  /* others get their turn too */
 #define REST_MS         100 /* without accepting, when even the reserve is gone */
 
 struct listener {
@@ -85,7 +85,8 @@ static bool turn_away(struct listener *listener)
     int error = errno;
     if (fd >= 0) {
         close(fd);
-        log_warn("net", 0, "no file descriptor left: a connection to %s was closed", listener->address);
+        log_warn("net", 0, "no file descriptor left: a connection to %s was closed",
+                 listener->address);
     }
     listener->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd < 0 && (error == EMFILE || error == ENFILE)) {
@@ -147,7 +148,8 @@ static void describe(struct listener *listener)
     } else if (name.any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &name.v6.sin6_addr, host, sizeof(host));
         listener->port = ntohs(name.v6.sin6_port);
-        (void)snprintf(listener->address, sizeof(listener->address), "[%s]:%d", host, listener->port);
+        (void)snprintf(listener->address, sizeof(listener->address), "[%s]:%d", host,
+                       listener->port);
     } else {
         inet_ntop(AF_INET, &name.v4.sin_addr, host, sizeof(host));
         listener->port = ntohs(name.v4.sin_port);
@@ -196,8 +198,9 @@ static socklen_t parse_tcp(const char *address, struct sockaddr_storage *name)
     if (host[0] != '[' || host[len - 1] != ']')
         return 0;
     host[len - 1] = '\0';
-    return uv_ip6_addr(host + 1, (int)port, (struct sockaddr_in6 *)name) == 0 ? sizeof(struct sockaddr_in6)
-                                                                              : 0;
+    return uv_ip6_addr(host + 1, (int)port, (struct sockaddr_in6 *)name) == 0
+               ? sizeof(struct sockaddr_in6)
+               : 0;
 }
 
 static int bind_tcp(const char *address, int *ret_fd, struct err *reterr)
@@ -212,7 +215,8 @@ static int bind_tcp(const char *address, int *ret_fd, struct err *reterr)
         return err_errno(reterr, ERR_IO, errno, "cannot make a socket for %s", address);
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* bind says what is wrong */
     if (name.ss_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)); /* the default on loopback */
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on,
+                         sizeof(on)); /* the default on loopback */
     if (bind(fd, (struct sockaddr *)&name, len) < 0) {
         int error = errno;
         close(fd);
@@ -247,11 +251,12 @@ static int bind_unix(const char *path, int *ret_fd, struct err *reterr)
         return err_errno(reterr, ERR_IO, errno, "cannot make a socket for %s", path);
     mode_t old = umask(0177);
     int r = bind(fd, (struct sockaddr *)&name, sizeof(name));
-    if (r < 0 && errno == EADDRINUSE && is_left_over(&name)) {
+    int error = errno;
+    if (r < 0 && error == EADDRINUSE && is_left_over(&name)) {
         (void)unlink(path); /* bind says what is wrong */
         r = bind(fd, (struct sockaddr *)&name, sizeof(name));
+        error = errno;
     }
-    int error = errno;
     umask(old);
     if (r < 0) {
         close(fd);

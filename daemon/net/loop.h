@@ -1,10 +1,10 @@
 /*
  * The event loop: one thread, libuv below, time and randomness for everyone above.
  *
- *   later   a call made on the next turn of the loop: nothing that starts calls back before it returns
- *   timer   embedded one-shot timer on the monotonic clock
- *   flush   what a turn has gathered (dirty streams) is written once, at the end of the turn
- *   hold    something that keeps loop_run() going; it returns when nothing is held any more
+ *   later   a call made on the next turn of the loop: nothing that starts calls back before it
+ * returns timer   embedded one-shot timer on the monotonic clock flush   what a turn has gathered
+ * (dirty streams) is written once, at the end of the turn hold    something that keeps loop_run()
+ * going; it returns when nothing is held any more
  */
 #pragma once
 
@@ -15,16 +15,20 @@
 
 struct loop;
 
+/* A loop with nothing on it; aborts when it cannot be made. */
 struct loop *loop_new(void);
 /* Runs what is left (close callbacks), then frees. Returns NULL. */
 struct loop *loop_free(struct loop *loop);
 /* Runs until loop_stop() or until no handle is active. */
 void loop_run(struct loop *loop);
+/* loop_run() returns at the end of this turn. */
 void loop_stop(struct loop *loop);
+/* libuv's loop, for handles that have no wrapper here. */
 uv_loop_t *loop_uv(struct loop *loop);
 
 #define LOOP_SCRATCH 65536
-/* One buffer for all reads of the loop, LOOP_SCRATCH bytes: valid until the current callback ends. */
+/* One buffer for all reads of the loop, LOOP_SCRATCH bytes: valid until the current callback ends.
+ */
 char *loop_scratch(struct loop *loop);
 
 /* Monotonic time of this turn, in ms. */
@@ -61,6 +65,7 @@ struct dirty {
 
 /* Calls flush(dirty) once at the end of this turn, after all events of the turn. */
 void loop_dirty(struct loop *loop, struct dirty *dirty);
+/* Takes it back; fine when it is not queued. */
 void dirty_cancel(struct dirty *dirty);
 
 /* ---- timers ---- */
@@ -76,7 +81,9 @@ struct timer {
 void timer_open(struct timer *timer, struct loop *loop, void (*fn)(struct timer *timer));
 /* (Re)starts: one shot after ms. */
 void timer_start(struct timer *timer, int64_t ms);
+/* fn will not run until the next timer_start(). */
 void timer_stop(struct timer *timer);
+/* True from timer_start() until it expires or is stopped. */
 bool timer_is_running(const struct timer *timer);
 /* on_closed may be NULL; it runs later, and only then may the memory go. Idempotent. */
 void timer_close(struct timer *timer, void (*on_closed)(struct timer *timer));

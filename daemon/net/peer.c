@@ -123,7 +123,8 @@ static void read_proc(const union address *theirs, const union address *ours, st
         unsigned long inode;
         if (!ends || strncmp(ends + 2, wanted, strlen(wanted)) != 0)
             continue;
-        if (sscanf(ends + 2 + strlen(wanted), "%x %*s %*s %*s %u %*s %lu", &state, &uid, &inode) == 3) {
+        if (sscanf(ends + 2 + strlen(wanted), "%x %*s %*s %*s %u %*s %lu", &state, &uid, &inode) ==
+            3) {
             ret->uid = uid;
             ret->inode = inode;
             ret->is_known = state == STATE_ESTABLISHED && inode != 0;
@@ -149,7 +150,8 @@ static bool get_ends(int fd, union address *theirs, union address *ours)
 {
     socklen_t their_len = sizeof(*theirs), our_len = sizeof(*ours);
     *theirs = *ours = (union address){0};
-    return getpeername(fd, &theirs->any, &their_len) == 0 && getsockname(fd, &ours->any, &our_len) == 0;
+    return getpeername(fd, &theirs->any, &their_len) == 0 &&
+           getsockname(fd, &ours->any, &our_len) == 0;
 }
 
 static struct peer unix_peer(int fd)

@@ -13,7 +13,7 @@
 struct peer {
     bool is_known; /* uid is what the kernel says of a living socket */
     uid_t uid;
-    pid_t pid; /* Unix sockets only; 0 otherwise */
+    pid_t pid;           /* Unix sockets only; 0 otherwise */
     unsigned long inode; /* TCP only */
 };
 
@@ -32,7 +32,8 @@ struct peer peer_of_fd_by_proc(int fd);
 bool peer_is_own(const struct peer *peer);
 
 /*
- * Working directory of a process of ours, absolute; false when it cannot be read. Blocking in theory
+ * Working directory of a process of ours, absolute; false when it cannot be read. Blocking in
+ * theory
  * (/proc), so callers cache it per connection.
  */
 bool peer_cwd(pid_t pid, char *out, size_t size);

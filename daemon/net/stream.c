@@ -94,7 +94,8 @@ static void after_progress(struct stream *stream)
     }
     if (is_empty && stream->when_sent == STREAM_SHUTS_WHEN_SENT && !stream->was_shut_down) {
         stream->was_shut_down = true;
-        (void)uv_shutdown(&stream->shutdown_request, &stream->uv, on_shut_down); /* peer may be gone */
+        (void)uv_shutdown(&stream->shutdown_request, &stream->uv,
+                          on_shut_down); /* peer may be gone */
     }
     if (stream->is_full && stream_queued(stream) <= stream->high_mark / 2) {
         stream->is_full = false;
@@ -138,7 +139,8 @@ static void flush(struct stream *stream)
             stream->queue = empty;
             buf = uv_buf_init(stream->sending.data + done, (unsigned)(stream->sending.len - done));
             stream->write_request.data = stream;
-            stream->is_writing = uv_write(&stream->write_request, &stream->uv, &buf, 1, on_written) == 0;
+            stream->is_writing =
+                uv_write(&stream->write_request, &stream->uv, &buf, 1, on_written) == 0;
         }
     }
     after_progress(stream);

@@ -76,6 +76,7 @@ int listener_adopt(struct loop *loop, int fd, const struct listener_events *even
 const char *listener_address(const struct listener *listener);
 /* 0 for Unix sockets. */
 int listener_port(const struct listener *listener);
+/* True for a Unix socket. */
 bool listener_is_unix(const struct listener *listener);
 /* Stops and frees later; the path of a Unix socket we made is removed. NULL is fine. */
 void listener_close(struct listener *listener);
@@ -89,8 +90,8 @@ int stream_open(struct stream *stream, struct listener *listener,
                 const struct stream_events *events, size_t high_mark, size_t max);
 
 /*
- * Queues bytes; they leave at the end of this turn. -ERR_TOO_LARGE when the queue's maximum would be
- * passed (the stream is then closed), -ERR_CLIENT_GONE when it has ended.
+ * Queues bytes; they leave at the end of this turn. -ERR_TOO_LARGE when the queue's maximum would
+ * be passed (the stream is then closed), -ERR_CLIENT_GONE when it has ended.
  */
 int stream_write(struct stream *stream, struct span data);
 /* True while more than the high mark is queued. */
@@ -103,6 +104,7 @@ uint64_t stream_sent(const struct stream *stream);
 
 /* Reading off and on again. While it is off, the peer's leaving is not noticed. */
 void stream_pause(struct stream *stream);
+/* Undoes stream_pause(); nothing happens when the stream is over. */
 void stream_resume(struct stream *stream);
 
 /* Closes at once; what is queued is lost. on_closed follows, later. Idempotent. */
@@ -110,7 +112,7 @@ void stream_close(struct stream *stream);
 /* Closes when the queue is sent. Reading stops. */
 void stream_close_when_sent(struct stream *stream);
 /*
- * Sends FIN when the queue is sent; reading goes on, so that a peer still sending can read our answer
- * before the connection goes (closing with unread data would reset it).
+ * Sends FIN when the queue is sent; reading goes on, so that a peer still sending can read our
+ * answer before the connection goes (closing with unread data would reset it).
  */
 void stream_shutdown_when_sent(struct stream *stream);

@@ -395,6 +395,12 @@ int projects_pin(struct projects *projects, const char *dir, const char *model, 
     return r;
 }
 
+const char *projects_pinned(const struct projects *projects, const char *dir)
+{
+    const struct pin *pin = find_pin(projects, dir);
+    return pin ? pin->model : NULL;
+}
+
 const char *projects_previous(const struct projects *projects, const char *dir)
 {
     const struct pin *pin = find_pin(projects, dir);
@@ -408,17 +414,11 @@ uint64_t projects_generation(const struct projects *projects)
 
 /* ---- the view of a directory ---- */
 
-static bool has_pin(const struct projects *projects, const char *dir)
-{
-    const struct pin *pin = find_pin(projects, dir);
-    return pin && pin->model;
-}
-
 /* Index of the project's root among the walk's directories. */
 static size_t find_root(const struct projects *projects, const struct walk *walk)
 {
     for (size_t i = 0; i < walk->dir_count; i++)
-        if (walk->dirs[i].is_marked || has_pin(projects, walk->dirs[i].path))
+        if (walk->dirs[i].is_marked || projects_pinned(projects, walk->dirs[i].path))
             return i;
     return 0;
 }
@@ -448,11 +448,10 @@ static int add_dir(const struct projects *projects, const struct walk_dir *dir,
                    struct project_view *view, struct arena *arena)
 {
     int r = 0;
-    const struct pin *pin = find_pin(projects, dir->path);
-    if (pin && pin->model)
-        r = add_choice(
-            view, arena,
-            (struct choice){.source = CHOICE_PIN, .dir = dir->path, .model = pin->model});
+    const char *pinned = projects_pinned(projects, dir->path);
+    if (pinned)
+        r = add_choice(view, arena,
+                       (struct choice){.source = CHOICE_PIN, .dir = dir->path, .model = pinned});
     for (size_t i = 0; r == 0 && i < dir->file_count; i++) {
         const struct walk_file *file = &dir->files[i];
         r = add_choice(view, arena,

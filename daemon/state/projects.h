@@ -57,6 +57,9 @@ int projects_view(const struct projects *projects, const struct walk *walk, cons
  * -ERR_IO; nothing is changed then.
  */
 int projects_pin(struct projects *projects, const char *dir, const char *model, struct err *reterr);
+/* The model pinned at a directory (NULL: the global pin), or NULL. Valid until the next
+ * projects_pin(). */
+const char *projects_pinned(const struct projects *projects, const char *dir);
 /*
  * The model this pin had before its last change, or NULL: what `switch -` goes back to. After a pin
  * was taken away it is the model it had. Valid until the next projects_pin().

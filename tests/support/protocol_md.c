@@ -1,9 +1,9 @@
 /*
  * protocol_md FILE: holds docs/PROTOCOL.md against the tables it describes.
  *
- * Everything behind the marker line is made from proto/methods.def and proto/errors.def; what stands
- * before it is written by hand and kept. Exit status 1 with the first line that differs; with
- * AICTL_UPDATE_DOCS=1 the file is rewritten instead.
+ * Everything behind the marker line is made from proto/methods.def and proto/errors.def; what
+ * stands before it is written by hand and kept. Exit status 1 with the first line that differs;
+ * with AICTL_UPDATE_DOCS=1 the file is rewritten instead.
  */
 #include "base/bytes.h"
 #include "base/file.h"

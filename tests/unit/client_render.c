@@ -101,6 +101,60 @@ Test(render, a_table_is_fitted_to_the_screen)
     free(text);
 }
 
+Test(render, columns_that_may_go_make_room)
+{
+    static const struct column columns[] = {
+        {"NAME", .least = 4}, {"SECOND", .drops = 1}, {"FIRST", .drops = 2}};
+    const char *const cells[] = {"abcdefgh", "22", "11", NULL};
+    static const struct {
+        int width;
+        const char *shown;
+    } cases[] = {
+        {40, "NAME      SECOND  FIRST\nabcdefgh  22      11\n"},
+        {19, "NAME  SECOND  FIRST\nabc~  22      11\n"},
+        {18, "NAME      SECOND\nabcdefgh  22\n"},
+        {12, "NAME  SECOND\nabc~  22\n"},
+        {11, "NAME\nabcdefgh\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *text = print(columns, cases[i].width, cells);
+        cr_expect_str_eq(text, cases[i].shown, "%d columns", cases[i].width);
+        free(text);
+    }
+}
+
+static char *wrap(int width, int from, int indent, const char *words)
+{
+    char *text = NULL;
+    size_t size = 0;
+    struct screen screen = {.out = open_memstream(&text, &size), .width = width};
+    screen_wrap(&screen, TONE_PLAIN, from, indent, words);
+    fclose(screen.out);
+    return text;
+}
+
+Test(render, long_lines_are_broken_between_words)
+{
+    static const struct {
+        int width, from, indent;
+        const char *text, *shown;
+    } cases[] = {
+        {12, 0, 2, "one two three four", "one two\n  three four"},
+        {12, 7, 2, "one two three", "one\n  two three"},
+        {12, 8, 2, "eleven", "\n  eleven"},
+        {10, 0, 2, "a /much/too/long/path b", "a\n  /much/too/long/path\n  b"},
+        {10, 2, 2, "/much/too/long/path", "/much/too/long/path"},
+        {0, 7, 2, "no terminal: one line, however long", "no terminal: one line, however long"},
+        {20, 0, 0, "x\x1b\ty", "x? y"},
+        {20, 0, 0, "", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *text = wrap(cases[i].width, cases[i].from, cases[i].indent, cases[i].text);
+        cr_expect_str_eq(text, cases[i].shown);
+        free(text);
+    }
+}
+
 Test(render, without_a_terminal_nothing_is_cut_or_coloured)
 {
     static const struct column columns[] = {

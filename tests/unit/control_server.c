@@ -385,9 +385,17 @@ static void crowd(struct server *server)
         ask(fds[i], 1, "model.list", "{}");
         cr_expect_eq(hear_kind(fds[i], &msgid), 0, "client %zu", i);
     }
-    int late = dial(server);
-    cr_expect(is_closed(late), "one too many");
-    close(late);
+    int late[CONTROL_REFUSED + 1];
+    for (size_t i = 0; i <= CONTROL_REFUSED; i++)
+        late[i] = dial(server);
+    cr_expect(is_closed(late[CONTROL_REFUSED]), "far too many");
+    ask(late[0], 7, "model.list", "{}");
+    cr_expect_eq(hear_kind(late[0], &msgid), ERR_BUSY, "one too many is told so");
+    cr_expect_eq(msgid, 7);
+    for (size_t i = 0; i < CONTROL_REFUSED; i++)
+        cr_expect(is_closed(late[i]), "and may not wait");
+    for (size_t i = 0; i <= CONTROL_REFUSED; i++)
+        close(late[i]);
     close(fds[0]);
     poll(NULL, 0, 50);
     fds[0] = dial(server);

@@ -41,6 +41,28 @@ struct health *gateway_health(struct gateway *gateway, const char *provider)
     return health;
 }
 
+static void end_probe(struct world *world, struct gateway_probe *probe)
+{
+    struct probe_result result = {
+        .provider = probe->provider->name,
+        .model = probe->model ? probe->model : probe->provider->models[0],
+        .status = world->probe_err.kind ? 401 : 200,
+        .latency_ms = 12,
+        .err = world->probe_err,
+    };
+    void (*fn)(void *ctx, const struct probe_result *result) = probe->fn;
+    probe->fn = NULL;
+    world->probe_count--;
+    fn(probe->ctx, &result);
+}
+
+static void on_ending(struct later *later)
+{
+    struct gateway_probe *probe =
+        (struct gateway_probe *)((char *)later - offsetof(struct gateway_probe, ending));
+    end_probe(probe->world, probe);
+}
+
 struct gateway_probe *gateway_probe(struct gateway *gateway, const struct provider *provider,
                                     const char *model,
                                     void (*fn)(void *ctx, const struct probe_result *result),
@@ -51,7 +73,9 @@ struct gateway_probe *gateway_probe(struct gateway *gateway, const struct provid
         struct gateway_probe *probe = &world->probes[i];
         if (probe->fn)
             continue;
-        *probe = (struct gateway_probe){fn, ctx, provider, model};
+        *probe = (struct gateway_probe){world, fn, ctx, provider, model, {0}};
+        if (world->is_calling && !world->holds_probes)
+            loop_later(world->loop, &probe->ending, on_ending);
         if (++world->probe_count > world->most_probes)
             world->most_probes = world->probe_count;
         return probe;
@@ -62,8 +86,7 @@ struct gateway_probe *gateway_probe(struct gateway *gateway, const struct provid
 
 void gateway_probe_cancel(struct gateway_probe *probe)
 {
-    struct call *call = probe->ctx;
-    struct world *world = world_of(call->gateway);
+    struct world *world = probe->world;
     probe->fn = NULL;
     world->probe_count--;
     world->cancel_count++;
@@ -71,21 +94,9 @@ void gateway_probe_cancel(struct gateway_probe *probe)
 
 void world_end_probes(struct world *world)
 {
-    for (size_t i = 0; i < WORLD_PROBES; i++) {
-        struct gateway_probe probe = world->probes[i];
-        if (!probe.fn)
-            continue;
-        world->probes[i].fn = NULL;
-        world->probe_count--;
-        struct probe_result result = {
-            .provider = probe.provider->name,
-            .model = probe.model ? probe.model : probe.provider->models[0],
-            .status = world->probe_err.kind ? 401 : 200,
-            .latency_ms = 12,
-            .err = world->probe_err,
-        };
-        probe.fn(probe.ctx, &result);
-    }
+    for (size_t i = 0; i < WORLD_PROBES; i++)
+        if (world->probes[i].fn)
+            end_probe(world, &world->probes[i]);
 }
 
 /* ---- hooks ---- */
@@ -170,7 +181,8 @@ void world_init(struct world *world, const char *config)
         .config_file = world->config_file,
         .ctx = world,
     };
-    world->env = (struct call_env){.gateway = &world->gateway, .hooks = &world->hooks};
+    world->env =
+        (struct call_env){.gateway = &world->gateway, .hooks = &world->hooks, .test_ms = 5000};
     open_state(world);
 }
 
@@ -213,13 +225,12 @@ struct outcome world_call(struct world *world, const char *method, const char *p
     struct waiting waiting = {.world = world};
     cJSON *tree = cJSON_Parse(params);
     cr_assert(tree, "%s", params);
+    world->is_calling = true;
     struct call *call = call_start(&world->env, method, tree, on_done, &waiting);
     cr_expect(!waiting.is_done, "nothing is called back before call_start returns");
     waiting.is_running = true;
     loop_run(world->loop);
     waiting.is_running = false;
-    if (!waiting.is_done && world->probe_count)
-        world_end_probes(world);
     if (!waiting.is_done)
         call_cancel(call);
     cr_assert(waiting.is_done, "%s never ended", method);

@@ -11,10 +11,12 @@
 #define WORLD_PROBES 64
 
 struct gateway_probe {
+    struct world *world;
     void (*fn)(void *ctx, const struct probe_result *result);
     void *ctx;
     const struct provider *provider;
     const char *model;
+    struct later ending;
 };
 
 struct world {
@@ -25,7 +27,7 @@ struct world {
     struct call_env env;
     char config_file[160], project[160], gen_file[160];
     unsigned reload_count, stop_count, announce_count, cancel_count;
-    bool refuses_reload;
+    bool refuses_reload, holds_probes, is_calling;
     struct gateway_probe probes[WORLD_PROBES];
     size_t probe_count, most_probes;
     struct err probe_err; /* what probes end with */
@@ -42,9 +44,12 @@ struct outcome {
 void world_init(struct world *world, const char *config);
 void world_release(struct world *world);
 
-/* Makes a call and runs the loop until its end. params: JSON text. Never fails itself. */
+/*
+ * Makes a call and runs the loop until its end. params: JSON text. Never fails itself. A probe ends
+ * on the next turn, unless holds_probes.
+ */
 struct outcome world_call(struct world *world, const char *method, const char *params);
-/* Ends every probe under way. */
+/* Ends every probe under way: for tests that run the loop themselves. */
 void world_end_probes(struct world *world);
 void outcome_release(struct outcome *outcome);
 

@@ -11,8 +11,10 @@
 
 static const char config_text[] =
     "{\"providers\": ["
-    "{\"name\":\"glm\",\"type\":\"openai\",\"baseURL\":\"https://a/v4\",\"models\":[\"glm-4.6\",\"shared\"]},"
-    "{\"name\":\"claude\",\"type\":\"anthropic\",\"baseURL\":\"https://b\",\"models\":[\"opus\",\"shared\"]},"
+    "{\"name\":\"glm\",\"type\":\"openai\",\"baseURL\":\"https://a/"
+    "v4\",\"models\":[\"glm-4.6\",\"shared\"]},"
+    "{\"name\":\"claude\",\"type\":\"anthropic\",\"baseURL\":\"https://"
+    "b\",\"models\":[\"opus\",\"shared\"]},"
     "{\"name\":\"demo\",\"type\":\"demo\",\"models\":[\"demo\"]},"
     "{\"name\":\"second\",\"type\":\"openai\",\"baseURL\":\"https://c\",\"models\":[\"GLM-4.6\"]}],"
     "\"aliases\": {\"fast\":\"glm-4.6\",\"clever\":\"opus\"}, \"defaultModel\": \"glm-4.6\"}";
@@ -28,8 +30,9 @@ static void open_gateway(void)
     struct config_problems problems = {0};
     place_init(&place);
     cr_assert_eq(mkdir(place.state, 0700), 0);
-    cr_assert_eq(config_parse(span_of(config_text), "config.json", 0600, NULL, NULL, &gateway.config, &problems,
-                              &err), 0, "%s", err.detail);
+    cr_assert_eq(config_parse(span_of(config_text), "config.json", 0600, NULL, NULL,
+                              &gateway.config, &problems, &err),
+                 0, "%s", err.detail);
     cr_assert_eq(projects_open(place.state, &gateway.projects, &err), 0, "%s", err.detail);
     arena_init(&arena, 1 << 20);
     chat = dialect_by_type(SPAN("openai"));
@@ -49,7 +52,7 @@ TestSuite(choice, .init = open_gateway, .fini = close_gateway);
 struct row {
     const char *requested;
     bool is_messages;
-    int kind; /* 0: chosen */
+    int kind;           /* 0: chosen */
     const char *chosen; /* "provider/model ..." */
     bool is_alias;
 };
@@ -59,8 +62,8 @@ static void describe(const struct candidates *candidates, char *out, size_t size
     size_t n = 0;
     out[0] = '\0';
     for (size_t i = 0; i < candidates->count; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s%s/%s", i ? " " : "", candidates->list[i].provider->name,
-                              candidates->list[i].model);
+        n += (size_t)snprintf(out + n, size - n, "%s%s/%s", i ? " " : "",
+                              candidates->list[i].provider->name, candidates->list[i].model);
 }
 
 Test(choice, a_name_leads_to_the_providers_that_speak_the_callers_dialect)
@@ -86,8 +89,8 @@ Test(choice, a_name_leads_to_the_providers_that_speak_the_callers_dialect)
         struct candidates candidates = {0};
         struct err err = {0};
         char chosen[256];
-        int r = choose(&gateway, gateway.config, rows[i].is_messages ? messages : chat, span_of(rows[i].requested),
-                       NULL, NULL, &arena, &candidates, &err);
+        int r = choose(&gateway, gateway.config, rows[i].is_messages ? messages : chat,
+                       span_of(rows[i].requested), NULL, NULL, &arena, &candidates, &err);
         describe(&candidates, chosen, sizeof(chosen));
         cr_expect_eq(-r, rows[i].kind, "%s: %d %s", rows[i].requested, r, err.detail);
         cr_expect_str_eq(chosen, rows[i].chosen, "%s", rows[i].requested);
@@ -100,12 +103,15 @@ Test(choice, the_override_and_the_pin_move_the_alias)
     struct candidates candidates = {0};
     struct err err = {0};
     char chosen[256];
-    cr_expect_eq(choose(&gateway, gateway.config, messages, SPAN("claude-aictl"), NULL, "opus", &arena, &candidates,
-                        &err), 0, "%s", err.detail);
+    cr_expect_eq(choose(&gateway, gateway.config, messages, SPAN("claude-aictl"), NULL, "opus",
+                        &arena, &candidates, &err),
+                 0, "%s", err.detail);
     describe(&candidates, chosen, sizeof(chosen));
     cr_expect_str_eq(chosen, "claude/opus");
     cr_assert_eq(projects_pin(gateway.projects, NULL, "demo", &err), 0);
-    cr_expect_eq(choose(&gateway, gateway.config, chat, SPAN("aictl"), NULL, NULL, &arena, &candidates, &err), 0);
+    cr_expect_eq(choose(&gateway, gateway.config, chat, SPAN("aictl"), NULL, NULL, &arena,
+                        &candidates, &err),
+                 0);
     describe(&candidates, chosen, sizeof(chosen));
     cr_expect_str_eq(chosen, "demo/demo");
     cr_expect_str_eq(candidates.project, "global");
@@ -115,15 +121,20 @@ Test(choice, an_error_names_what_the_user_can_do)
 {
     struct candidates candidates;
     struct err err = {0};
-    cr_expect_lt(choose(&gateway, gateway.config, chat, SPAN("glm-4.7"), NULL, NULL, &arena, &candidates, &err), 0);
+    cr_expect_lt(choose(&gateway, gateway.config, chat, SPAN("glm-4.7"), NULL, NULL, &arena,
+                        &candidates, &err),
+                 0);
     cr_expect(strstr(err.detail, "glm-4.7") && strstr(err.detail, "glm-4.6"), "%s", err.detail);
-    cr_expect_lt(choose(&gateway, gateway.config, chat, SPAN("opus"), NULL, NULL, &arena, &candidates, &err), 0);
+    cr_expect_lt(
+        choose(&gateway, gateway.config, chat, SPAN("opus"), NULL, NULL, &arena, &candidates, &err),
+        0);
     cr_expect(strstr(err.detail, "claude") && strstr(err.detail, "anthropic"), "%s", err.detail);
 }
 
 Test(choice, models_are_listed_once_with_the_standing_alias_first)
 {
-    static const char *const ids[] = {"aictl", "fast", "clever", "glm-4.6", "shared", "opus", "demo"};
+    static const char *const ids[] = {"aictl",  "fast", "clever", "glm-4.6",
+                                      "shared", "opus", "demo"};
     CLEANUP(bytes_release) struct bytes out = {.max = 65536};
     cr_assert_eq(models_write(gateway.config, chat, &arena, &out), 0);
     const char *at = out.data;
@@ -149,7 +160,9 @@ Test(refusal, a_message_says_what_why_and_what_next_without_the_key)
     err_set(&err, ERR_NO_KEY, "provider %s", "deepseek");
     struct api_error error = refusal_error(&err, "deepseek", &out);
     cr_expect_eq(error.status, 503);
-    cr_expect(strstr(out.data, "the provider has no key: provider deepseek (add one: aictl login deepseek)"), "%s", out.data);
+    cr_expect(strstr(out.data,
+                     "the provider has no key: provider deepseek (add one: aictl login deepseek)"),
+              "%s", out.data);
     bytes_release(&out);
     err_set(&err, ERR_PROVIDER_AUTH, "Incorrect API key: sk-%s", "abcdefgh12345678");
     error = refusal_error(&err, NULL, &out);
@@ -163,8 +176,10 @@ Test(refusal, the_shape_follows_the_path)
     struct err err = {0};
     err_set(&err, ERR_TOO_LARGE, "%s", "\"quoted\"");
     refusal_write(NULL, SPAN("/v1/messages"), &err, &out);
-    cr_expect(strstr(out.data, "\"type\":\"error\"") && strstr(out.data, "\\\"quoted\\\""), "%s", out.data);
+    cr_expect(strstr(out.data, "\"type\":\"error\"") && strstr(out.data, "\\\"quoted\\\""), "%s",
+              out.data);
     bytes_clear(&out);
     refusal_write(NULL, (struct span){NULL, 0}, &err, &out);
-    cr_expect(!strstr(out.data, "\"type\":\"error\"") && strstr(out.data, "\"error\":{"), "%s", out.data);
+    cr_expect(!strstr(out.data, "\"type\":\"error\"") && strstr(out.data, "\"error\":{"), "%s",
+              out.data);
 }

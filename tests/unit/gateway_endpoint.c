@@ -1,4 +1,5 @@
-/* Which path is which endpoint: every route, the forgiven slips, and what must not be one (S-19). */
+/* Which path is which endpoint: every route, the forgiven slips, and what must not be one (S-19).
+ */
 #include "gateway/endpoint.h"
 
 #include <criterion/criterion.h>
@@ -27,8 +28,10 @@ static void check(const struct row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct endpoint endpoint = find(rows[i].method, rows[i].path, "");
-        cr_expect_eq(endpoint.kind, rows[i].kind, "%s %s: %d", rows[i].method, rows[i].path, endpoint.kind);
-        cr_expect_str_eq(endpoint.surface->type, rows[i].surface, "%s %s", rows[i].method, rows[i].path);
+        cr_expect_eq(endpoint.kind, rows[i].kind, "%s %s: %d", rows[i].method, rows[i].path,
+                     endpoint.kind);
+        cr_expect_str_eq(endpoint.surface->type, rows[i].surface, "%s %s", rows[i].method,
+                         rows[i].path);
     }
 }
 
@@ -46,7 +49,8 @@ Test(endpoint, every_route_of_every_dialect_is_found_with_its_slips)
                 char path[128];
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-                snprintf(path, sizeof(path), slips[i / 2], route->path + (i % 2 ? strlen("/v1") : 0));
+                snprintf(path, sizeof(path), slips[i / 2],
+                         route->path + (i % 2 ? strlen("/v1") : 0));
 #pragma GCC diagnostic pop
                 struct endpoint endpoint = find(route->method, path, "");
                 cr_expect_eq(endpoint.kind, kind, "%s: %d", path, endpoint.kind);
@@ -61,8 +65,10 @@ Test(endpoint, every_route_of_every_dialect_is_found_with_its_slips)
 Test(endpoint, models_are_listed_in_the_shape_the_headers_ask_for)
 {
     cr_expect_str_eq(find("GET", "/v1/models", "").surface->type, "openai");
-    cr_expect_str_eq(find("GET", "/v1/models", "anthropic-version: 2023-06-01\r\n").surface->type, "anthropic");
-    cr_expect_str_eq(find("GET", "/models/", "Anthropic-Version: x\r\n").surface->type, "anthropic");
+    cr_expect_str_eq(find("GET", "/v1/models", "anthropic-version: 2023-06-01\r\n").surface->type,
+                     "anthropic");
+    cr_expect_str_eq(find("GET", "/models/", "Anthropic-Version: x\r\n").surface->type,
+                     "anthropic");
     cr_expect_str_eq(find("GET", "/v1/models", "x-api-key: x\r\n").surface->type, "openai");
 }
 

@@ -15,8 +15,8 @@ static inline void head_read(struct http_request *request, const char *text)
     ssize_t len = http_head_length(&scan, span_of(text), &err);
     cr_assert_gt(len, 0, "%s: %s", text, err.detail);
     http_parser_init(&parser, request);
-    cr_assert_eq(http_parser_head(&parser, (struct span){text, (size_t)len}, &err), 0, "%s: %s", text,
-                 err.detail);
+    cr_assert_eq(http_parser_head(&parser, (struct span){text, (size_t)len}, &err), 0, "%s: %s",
+                 text, err.detail);
 }
 
 static inline void head_release(struct http_request *request)

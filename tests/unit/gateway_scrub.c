@@ -35,12 +35,28 @@ Test(scrub, s30_keys_of_every_kind_are_gone_wherever_they_stand)
         const char *beginning;
         int len, tail;
     } keys[] = {
-        {"sk-", 48, 0},         {"sk-proj-", 60, 0},  {"sk-ant-api03-", 60, 0}, {"sk-or-v1-", 60, 0},
-        {"sk_live_", 24, 0},    {"sk-", 8, 0},        {"AIza", 35, 0},          {"xai-", 60, 0},
-        {"gsk_", 52, 0},        {"pplx-", 48, 0},     {"hf_", 34, 0},           {"fw_", 24, 0},
-        {"nvapi-", 60, 0},      {"csk-", 48, 0},      {"", 32, 0},              {"", 40, 0},
-        {"", 64, 0},            {"", 32, 16},         {"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.", 40, 30},
-        {"sk-aictl-", 39, 0},   {"ya29.", 50, 0},     {"r8_", 37, 0},
+        {"sk-", 48, 0},
+        {"sk-proj-", 60, 0},
+        {"sk-ant-api03-", 60, 0},
+        {"sk-or-v1-", 60, 0},
+        {"sk_live_", 24, 0},
+        {"sk-", 8, 0},
+        {"AIza", 35, 0},
+        {"xai-", 60, 0},
+        {"gsk_", 52, 0},
+        {"pplx-", 48, 0},
+        {"hf_", 34, 0},
+        {"fw_", 24, 0},
+        {"nvapi-", 60, 0},
+        {"csk-", 48, 0},
+        {"", 32, 0},
+        {"", 40, 0},
+        {"", 64, 0},
+        {"", 32, 16},
+        {"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.", 40, 30},
+        {"sk-aictl-", 39, 0},
+        {"ya29.", 50, 0},
+        {"r8_", 37, 0},
     };
     static const char *const places[] = {
         "%s",
@@ -72,9 +88,12 @@ Test(scrub, s30_keys_of_every_kind_are_gone_wherever_they_stand)
 
 Test(scrub, s30_an_encoded_key_is_gone)
 {
-    /* base64 of "Authorization: Bearer sk-..." in its two alphabets' common part, and with padding */
-    expect_gone("{\"debug\":\"%s\"}", "QXV0aG9yaXphdGlvbjogQmVhcmVyIHNrLWFCM2RFNWdIN2pLOW1OMXBRNHNUNg==");
-    expect_gone("<pre>%s</pre>", "QXV0aG9y+XphdGlvbjog/mVhcmVyIHNrLWFCM2RFNWdIN2pLOW1OMXBRNHNUNg==");
+    /* base64 of "Authorization: Bearer sk-..." in its two alphabets' common part, and with padding
+     */
+    expect_gone("{\"debug\":\"%s\"}",
+                "QXV0aG9yaXphdGlvbjogQmVhcmVyIHNrLWFCM2RFNWdIN2pLOW1OMXBRNHNUNg==");
+    expect_gone("<pre>%s</pre>",
+                "QXV0aG9y+XphdGlvbjog/mVhcmVyIHNrLWFCM2RFNWdIN2pLOW1OMXBRNHNUNg==");
     expect_gone("hex %s", "736b2d614233644535674837664b396d4e317051347354367657387a32634630");
 }
 
@@ -96,7 +115,8 @@ Test(scrub, ordinary_text_is_not_harmed)
         "HF_HUB_TOKEN, hf_hub_download failed",
         "a file of 12345678901234567890 bytes",
         "123e4567-e89b-12d3-a456-426614174000",
-        "\xe4\xbd\x99\xe9\xa2\x9d\xe4\xb8\x8d\xe8\xb6\xb3\xe6\x88\x96\xe6\x97\xa0\xe5\x8f\xaf\xe7\x94\xa8\xe8\xb5\x84\xe6\xba\x90",
+        "\xe4\xbd\x99\xe9\xa2\x9d\xe4\xb8\x8d\xe8\xb6\xb3\xe6\x88\x96\xe6\x97\xa0\xe5\x8f\xaf\xe7"
+        "\x94\xa8\xe8\xb5\x84\xe6\xba\x90",
         "no route to /v1/chat/completions on 127.0.0.1:3000",
         "supercalifragilisticexpialidocious",
         "see: aictl status --recent; raise defaultTimeout if it is only slow",
@@ -105,7 +125,8 @@ Test(scrub, ordinary_text_is_not_harmed)
         CLEANUP(bytes_release) struct bytes out = {.max = 4096};
         cr_assert_eq(scrub_body(span_of(texts[i]), &out), 0);
         if (i != 17) /* 34 letters in a row: the price of it */
-            cr_expect(span_equal(bytes_span(&out), span_of(texts[i])), "%s -> %s", texts[i], out.data);
+            cr_expect(span_equal(bytes_span(&out), span_of(texts[i])), "%s -> %s", texts[i],
+                      out.data);
     }
 }
 
@@ -113,8 +134,9 @@ Test(scrub, json_stays_json)
 {
     char text[512];
     static const char *const bodies[] = {
-        "{\"a\":\"\\n%s\"}", "{\"a\":\"\\\\%s\"}", "{\"a\":\"\\u0022%s\\u0022\"}", "{\"a\":\"x\\/%s\\/y\"}",
-        "{\"%s\":\"%s\"}",   "[\"%s\",1]",         "{\"a\":\"\\t\\r\\b%s\"}",
+        "{\"a\":\"\\n%s\"}",       "{\"a\":\"\\\\%s\"}", "{\"a\":\"\\u0022%s\\u0022\"}",
+        "{\"a\":\"x\\/%s\\/y\"}",  "{\"%s\":\"%s\"}",    "[\"%s\",1]",
+        "{\"a\":\"\\t\\r\\b%s\"}",
     };
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         CLEANUP(bytes_release) struct bytes out = {.max = 4096};
@@ -126,8 +148,8 @@ Test(scrub, json_stays_json)
 #pragma GCC diagnostic pop
         cr_assert_eq(scrub_body(span_of(text), &out), 0);
         bool is_object = text[0] == '{';
-        cr_expect(!is_object || json_pick_text(bytes_span(&out), names, &root, &none, NULL) == 0, "%s -> %s", text,
-                  out.data);
+        cr_expect(!is_object || json_pick_text(bytes_span(&out), names, &root, &none, NULL) == 0,
+                  "%s -> %s", text, out.data);
         cr_expect(strstr(out.data, "[key]"), "%s", out.data);
     }
 }
@@ -138,7 +160,8 @@ Test(scrub, a_text_is_cut_and_four_may_stand_side_by_side)
     memset(text, ' ', sizeof(text));
     text[sizeof(text) - 1] = '\0';
     cr_expect_eq(strlen(scrub_text(text)), 511);
-    const char *a = scrub_text("a"), *b = scrub_text("b"), *c = scrub_text("c"), *d = scrub_text("d");
+    const char *a = scrub_text("a"), *b = scrub_text("b"), *c = scrub_text("c"),
+               *d = scrub_text("d");
     cr_expect(a[0] == 'a' && b[0] == 'b' && c[0] == 'c' && d[0] == 'd');
 }
 
@@ -151,7 +174,8 @@ Test(scrub, a_body_that_does_not_fit_is_an_error)
 /* Bodies are up to 64 KiB and come from outside: no pattern may make it slow. */
 Test(scrub, time_is_linear, .timeout = 5)
 {
-    static const char *const patterns[] = {"a", "a/", "hf_", "sk-", "Bearer ", "\\n", "%20", "fw_a-", "=", "AIza.", "bearer bearer-"};
+    static const char *const patterns[] = {"a",   "a/",    "hf_", "sk-",   "Bearer ",       "\\n",
+                                           "%20", "fw_a-", "=",   "AIza.", "bearer bearer-"};
     for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
         CLEANUP(bytes_release) struct bytes text = {.max = 1 << 20}, out = {.max = 1 << 21};
         while (text.len < 1000000)

@@ -1,9 +1,9 @@
 set(NET_LIBS llhttp PkgConfig::UV PkgConfig::CURL PkgConfig::MSGPACK PkgConfig::CJSON Threads::Threads)
-aictl_unit_test(NAME net_http_parser MIN 14
+aictl_unit_test(NAME net_http_parser MIN 15
   SOURCES net_http_parser.c
   FOLDERS net base proto
   LIBS ${NET_LIBS})
-aictl_unit_test(NAME net_http1 MIN 26
+aictl_unit_test(NAME net_http1 MIN 29
   SOURCES net_http1.c net_wire.c
   FOLDERS net base proto
   LIBS ${NET_LIBS})
@@ -19,7 +19,7 @@ aictl_unit_test(NAME net_peer MIN 6
   SOURCES net_peer.c
   FOLDERS net base proto
   LIBS ${NET_LIBS})
-aictl_unit_test(NAME net_stream MIN 19
+aictl_unit_test(NAME net_stream MIN 21
   SOURCES net_stream.c net_wire.c
   FOLDERS net base proto
   LIBS ${NET_LIBS})

@@ -1,6 +1,6 @@
 /*
- * Requests to providers and their answers: every answer is sent byte for byte, and what the provider
- * saw is counted.
+ * Requests to providers and their answers: every answer is sent byte for byte, and what the
+ * provider saw is counted.
  */
 #include "net/fetch.h"
 
@@ -23,7 +23,8 @@ Test(fetch, a_plain_answer_comes_whole_and_once)
     cr_expect(wire_has(&wire, "\r\ncontent-type: application/json\r\n"));
     cr_expect(wire_has(&wire, "\r\nauthorization: Bearer abc\r\n"));
     cr_expect(wire_has(&wire, "\r\nContent-Length: 7\r\n"));
-    cr_expect(!wire_has(&wire, "Expect") && !wire_has(&wire, "Cookie") && !wire_has(&wire, "Accept-Encoding"));
+    cr_expect(!wire_has(&wire, "Expect") && !wire_has(&wire, "Cookie") &&
+              !wire_has(&wire, "Accept-Encoding"));
     wire_send(&wire, SPAN(OK(5) "hello"));
     until_done(&seen);
     cr_expect_eq(seen.err.kind, 0, "%s", seen.err.detail);
@@ -58,7 +59,8 @@ Test(fetch, an_answer_may_be_cut_anywhere)
         SPAN(OK(10) "0123456789"),
         SPAN(CHUNKED "4\r\n0123\r\n6;x=y\r\n456789\r\n0\r\n\r\n"),
         SPAN(CHUNKED "A\r\n0123456789\r\n0\r\nX-Trailer: 1\r\n\r\n"),
-        SPAN("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" OK(10) "0123456789"),
+        SPAN("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" OK(
+            10) "0123456789"),
         SPAN("HTTP/1.0 200 OK\r\n\r\n0123456789"),
     };
     for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
@@ -88,11 +90,17 @@ Test(fetch, an_error_status_and_a_redirect_are_answers_like_any_other)
         struct span text;
         int status;
     } rows[] = {
-        {SPAN("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), 302},
-        {SPAN("HTTP/1.1 307 Temporary Redirect\r\nLocation: /v2\r\nContent-Length: 0\r\n\r\n"), 307},
-        {SPAN("HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"), 401},
+        {SPAN("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
+         302},
+        {SPAN("HTTP/1.1 307 Temporary Redirect\r\nLocation: /v2\r\nContent-Length: 0\r\n\r\n"),
+         307},
+        {SPAN(
+             "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"),
+         401},
         {SPAN("HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n"), 401},
-        {SPAN("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n"), 407},
+        {SPAN("HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\nContent-Length: "
+              "0\r\n\r\n"),
+         407},
         {SPAN("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n"), 417},
         {SPAN("HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"), 200},
         {SPAN("HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n"), 503},
@@ -108,7 +116,8 @@ Test(fetch, an_error_status_and_a_redirect_are_answers_like_any_other)
         cr_expect(!wire_has(&wire, "Cookie"), "row %zu", i);
         wire_send(&wire, rows[i].text);
         until_done(&seen);
-        cr_expect(seen.status == rows[i].status && seen.err.kind == 0, "row %zu: %s", i, seen.err.detail);
+        cr_expect(seen.status == rows[i].status && seen.err.kind == 0, "row %zu: %s", i,
+                  seen.err.detail);
         nobody_else_comes();
         bytes_clear(&wire.in);
         wire_receive(&wire);
@@ -130,7 +139,8 @@ Test(fetch, an_answer_that_is_none_is_a_failure)
         {SPAN(OK(5) "hell"), ERR_PROVIDER_RESET},
         {SPAN(CHUNKED "4\r\nhell"), ERR_PROVIDER_RESET},
         {SPAN(CHUNKED "4\r\nhell\r\n"), ERR_PROVIDER_RESET},
-        {SPAN(CHUNKED "xyz\r\nhell\r\n"), ERR_PROVIDER_RESET}, /* libcurl does not tell them apart */
+        {SPAN(CHUNKED "xyz\r\nhell\r\n"),
+         ERR_PROVIDER_RESET}, /* libcurl does not tell them apart */
         {SPAN("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"), ERR_PROVIDER_ANSWER},
         {SPAN("hello, I am no HTTP server\r\n"), ERR_PROVIDER_ANSWER},
         {SPAN("HTTP/1.1 100 Continue\r\n\r\n"), ERR_PROVIDER_RESET},
@@ -145,7 +155,8 @@ Test(fetch, an_answer_that_is_none_is_a_failure)
         wire_send(&wire, rows[i].text);
         wire_close(&wire);
         until_done(&seen);
-        cr_expect_eq(seen.err.kind, rows[i].kind, "row %zu: %d %s", i, seen.err.kind, seen.err.detail);
+        cr_expect_eq(seen.err.kind, rows[i].kind, "row %zu: %d %s", i, seen.err.kind,
+                     seen.err.detail);
         release(&seen);
         nobody_else_comes();
     }
@@ -172,8 +183,10 @@ Test(fetch, a_flood_of_headers_is_cut_off)
         wire_send(&wire, floods[i].first);
         while (text.len < 500000)
             cr_assert_eq(bytes_add_span(&text, floods[i].again), 0);
-        WIRE_UNTIL(loop, (all += wire_send_some(&wire, bytes_span(&text)), seen.dones || all > 20000000));
-        cr_expect_eq(seen.err.kind, ERR_PROVIDER_ANSWER, "flood %zu: %d %s", i, seen.err.kind, seen.err.detail);
+        WIRE_UNTIL(loop,
+                   (all += wire_send_some(&wire, bytes_span(&text)), seen.dones || all > 20000000));
+        cr_expect_eq(seen.err.kind, ERR_PROVIDER_ANSWER, "flood %zu: %d %s", i, seen.err.kind,
+                     seen.err.detail);
         cr_expect_eq(seen.heads, 0);
         bytes_release(&text);
         if (!seen.dones)
@@ -310,6 +323,7 @@ Test(fetch, silence_is_a_time_out_of_its_phase)
         request.first_byte_ms = rows[i].first_byte_ms;
         request.idle_ms = rows[i].idle_ms;
         request.total_ms = rows[i].total_ms;
+        wire_turn(loop); /* limits count from the time of a turn */
         int64_t began = loop_clock_us();
         begin(&seen, &request);
         take_post(&wire);
@@ -353,10 +367,18 @@ Test(fetch, a_request_that_cannot_be_written_is_refused_before_anything_is_sent)
         {"x-a: b\nx-evil: c", NULL},
         {"x-a: b\r", NULL},
     };
-    static const struct span secrets[] = {SPAN("x-api-key: a\r\nx: b"), SPAN("x-api-key: a\n"), SPAN("x-api-key: a\0b")};
-    static const char *const urls[] = {"", "nonsense", "http://", "ftp://127.0.0.1/", "file:///etc/passwd",
-                                       "http://127.0.0.1:99999/", "http://a b/", "http://u:p@127.0.0.1/",
-                                       "gopher://127.0.0.1/", "http://127.0.0.1/\r\nX: y"};
+    static const struct span secrets[] = {SPAN("x-api-key: a\r\nx: b"), SPAN("x-api-key: a\n"),
+                                          SPAN("x-api-key: a\0b")};
+    static const char *const urls[] = {"",
+                                       "nonsense",
+                                       "http://",
+                                       "ftp://127.0.0.1/",
+                                       "file:///etc/passwd",
+                                       "http://127.0.0.1:99999/",
+                                       "http://a b/",
+                                       "http://u:p@127.0.0.1/",
+                                       "gopher://127.0.0.1/",
+                                       "http://127.0.0.1/\r\nX: y"};
     for (size_t i = 0; i < 3 + 3 + sizeof(urls) / sizeof(urls[0]); i++) {
         struct fetch_request request = request_of("POST");
         struct seen seen = {0};

@@ -40,7 +40,8 @@ Test(fetch_life, a_paused_answer_stops_the_provider_and_goes_on_where_it_was)
     seen.on_body = NULL;
     fetch_resume(seen.fetch);
     cr_expect_eq(seen.bodies, 1, "data came before fetch_resume returned");
-    WIRE_UNTIL(loop, (sent += wire_send_some(&wire, (struct span){piece, total - sent < 65536 ? total - sent : 65536}),
+    WIRE_UNTIL(loop, (sent += wire_send_some(
+                          &wire, (struct span){piece, total - sent < 65536 ? total - sent : 65536}),
                       seen.dones));
     cr_expect_eq(seen.err.kind, 0, "%s", seen.err.detail);
     cr_expect_eq(seen.body.len, total);
@@ -119,7 +120,8 @@ Test(fetch_life, cancelling_ends_it_at_once_wherever_it_is)
     wire_close(&wire);
     settle();
     cr_expect(!before.heads && !connected.heads && in_head.heads == 1 && in_body.bodies == 1);
-    cr_expect(!before.dones && !connected.dones && !in_head.dones && !in_body.dones && !halfway.dones);
+    cr_expect(!before.dones && !connected.dones && !in_head.dones && !in_body.dones &&
+              !halfway.dones);
     cr_expect_eq(in_head.bodies, 0);
     release(&in_head);
     release(&in_body);
@@ -182,7 +184,8 @@ Test(fetch_life, a_fetch_may_be_started_in_each_callback)
         one.on_done = where == 2 ? start_other : NULL;
         post(&one);
         take_post(&wire);
-        wire_send(&wire, SPAN("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"));
+        wire_send(&wire,
+                  SPAN("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"));
         until_done(&one);
         take_post(&other_wire);
         wire_send(&other_wire, SPAN(OK(5) "there"));
@@ -264,7 +267,8 @@ Test(fetch_life, a_post_is_not_sent_again_when_its_connection_dies)
         else
             wire_close(&wire);
         until_done(&second);
-        cr_expect_eq(second.err.kind, ERR_PROVIDER_RESET, "%d %s", second.err.kind, second.err.detail);
+        cr_expect_eq(second.err.kind, ERR_PROVIDER_RESET, "%d %s", second.err.kind,
+                     second.err.detail);
         cr_expect_eq(second.heads, 0);
         settle();
         while (site_accept(&site, &wire)) { /* libcurl connects before it is stopped */

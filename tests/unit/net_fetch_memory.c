@@ -1,4 +1,5 @@
-/* Keys do not stay behind in memory: the whole process is searched for one (security.md, fact 6). */
+/* Keys do not stay behind in memory: the whole process is searched for one (security.md, fact 6).
+ */
 #include "net/fetch.h"
 
 #include <fcntl.h>
@@ -6,9 +7,9 @@
 
 #include "unit/net_fetch_world.h"
 
-#define KEY_LEN     48
-#define REGION_MAX  (256L << 20) /* larger ones are a sanitizer's own */
-#define PIECE       65536
+#define KEY_LEN    48
+#define REGION_MAX (256L << 20) /* larger ones are a sanitizer's own */
+#define PIECE      65536
 
 TestSuite(fetch_memory, .init = fetch_world_open, .fini = fetch_world_close, .timeout = 120);
 
@@ -17,7 +18,8 @@ static char turned_key[KEY_LEN];
 
 static void make_key(void)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ+/";
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ+/";
     loop_random(turned_key, KEY_LEN);
     for (size_t i = 0; i < KEY_LEN; i++)
         turned_key[i] = (char)~letters[(unsigned char)turned_key[i] % (sizeof(letters) - 1)];

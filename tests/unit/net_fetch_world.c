@@ -29,8 +29,9 @@ static void on_head(void *ctx, int status, const struct fetch_header *headers, s
     seen->status = status;
     seen->header_count = count;
     for (size_t i = 0; i < count; i++)
-        cr_expect_eq(bytes_addf(&seen->headers, SPAN_FMT "=" SPAN_FMT "\n", SPAN_ARG(headers[i].name),
-                                SPAN_ARG(headers[i].value)), 0);
+        cr_expect_eq(bytes_addf(&seen->headers, SPAN_FMT "=" SPAN_FMT "\n",
+                                SPAN_ARG(headers[i].name), SPAN_ARG(headers[i].value)),
+                     0);
     if (seen->on_head)
         seen->on_head(seen);
 }
@@ -82,7 +83,8 @@ void begin(struct seen *seen, const struct fetch_request *request)
     seen->body.max = 1 << 26;
     seen->fetch = fetch_start(pool, request, &events, seen, &err);
     cr_assert(seen->fetch, "%s", err.detail);
-    cr_expect_eq(seen->heads + seen->bodies + seen->dones, 0, "a callback before fetch_start returned");
+    cr_expect_eq(seen->heads + seen->bodies + seen->dones, 0,
+                 "a callback before fetch_start returned");
 }
 
 void release(struct seen *seen)

@@ -1,6 +1,6 @@
 /*
- * The world of the fetch tests: a loop, a pool, a server that a test plays by hand, and what came of
- * each fetch.
+ * The world of the fetch tests: a loop, a pool, a server that a test plays by hand, and what came
+ * of each fetch.
  */
 #pragma once
 
@@ -11,8 +11,9 @@
 #include "net/fetch.h"
 #include "unit/net_wire.h"
 
-#define OK(body_len) "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " #body_len "\r\n\r\n"
-#define CHUNKED      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define OK(body_len)                                                                               \
+    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: " #body_len "\r\n\r\n"
+#define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 /* What came of one fetch, and what it does when something comes. */
 struct seen {

@@ -125,8 +125,8 @@ static void start(void)
     struct err err = {0};
     loop = loop_new();
     server = http_server_new(loop, &ordinary, &handler, NULL);
-    cr_assert_eq(listener_open(loop, "127.0.0.1:0", &http_listener_events, server, &listener, &err), 0,
-                 "%s", err.detail);
+    cr_assert_eq(listener_open(loop, "127.0.0.1:0", &http_listener_events, server, &listener, &err),
+                 0, "%s", err.detail);
 }
 
 static void stop(void)
@@ -155,7 +155,8 @@ static void ask(struct wire *wire, struct span request, const char *wanted, size
 {
     wire_send(wire, request);
     WIRE_RECEIVE_UNTIL(loop, wire, wire_count(wire, wanted) >= count || wire->has_ended);
-    cr_expect_eq(wire_count(wire, wanted), count, "%s: " SPAN_FMT, wanted, SPAN_ARG(bytes_span(&wire->in)));
+    cr_expect_eq(wire_count(wire, wanted), count, "%s: " SPAN_FMT, wanted,
+                 SPAN_ARG(bytes_span(&wire->in)));
 }
 
 static void until_hung_up(struct wire *wire)
@@ -177,12 +178,14 @@ Test(http1, a_connection_serves_one_request_after_another)
     struct wire wire;
     open_wire(&wire);
     ask(&wire, SPAN(GET("/a")), "\r\n\r\n/a", 1);
-    ask(&wire, SPAN("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"), "\r\n\r\nabc", 1);
+    ask(&wire, SPAN("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"), "\r\n\r\nabc",
+        1);
     ask(&wire, SPAN(GET("/b")), "\r\n\r\n/b", 1);
     cr_expect_eq(wire_count(&wire, "HTTP/1.1 200 OK\r\n"), 3);
     cr_expect_eq(wire_count(&wire, "X-Content-Type-Options: nosniff\r\n"), 3);
     cr_expect_eq(wire_count(&wire, "Date: "), 3);
     cr_expect(!wire_has(&wire, "Connection:"));
+    cr_expect(!wire_has(&wire, "Access-Control")); /* S-06 */
     cr_expect(!wire.has_ended);
     cr_expect_eq(http_server_connections(server), 1);
     wire_close(&wire);
@@ -194,14 +197,16 @@ Test(http1, pipelined_requests_are_answered_in_order)
 {
     struct wire wire;
     open_wire(&wire);
-    wire_send(&wire, SPAN(GET("/a") GET("/held") GET("/b")
-                              "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 17\r\n\r\nGET /x HTTP/1.1\r\n" GET("/c")));
+    wire_send(&wire, SPAN(GET("/a") GET("/held")
+                              GET("/b") "POST /echo HTTP/1.1\r\n" HOST
+                                        "Content-Length: 17\r\n\r\nGET /x HTTP/1.1\r\n" GET("/c")));
     WIRE_RECEIVE_UNTIL(loop, &wire, seen.held);
     cr_assert(seen.held);
     cr_expect_eq(seen.requests, 2, "a request overtook the one before it");
     http_answer(seen.held, 200, NULL, SPAN("held"));
     WIRE_RECEIVE_UNTIL(loop, &wire, wire_has(&wire, "\r\n\r\n/c"));
-    static const char *const order[] = {"\r\n\r\n/a", "\r\n\r\nheld", "\r\n\r\n/b", "\r\n\r\nGET /x", "\r\n\r\n/c"};
+    static const char *const order[] = {"\r\n\r\n/a", "\r\n\r\nheld", "\r\n\r\n/b",
+                                        "\r\n\r\nGET /x", "\r\n\r\n/c"};
     const char *at = wire.in.data;
     for (size_t i = 0; i < 5 && at; i++) {
         at = strstr(at, order[i]);
@@ -231,12 +236,16 @@ Test(http1, requests_far_ahead_wait_in_the_kernel)
     static const size_t count = 200;
     for (size_t i = 0; i < count; i++)
         cr_assert_eq(bytes_addf(&many, "GET /a HTTP/1.1\r\n" HOST "X-Pad: %02000d\r\n\r\n", 0), 0);
-    cr_assert_eq(bytes_addf(&many, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 200000\r\n\r\n%0200000d", 7), 0);
+    cr_assert_eq(
+        bytes_addf(&many, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 200000\r\n\r\n%0200000d",
+                   7),
+        0);
     open_wire(&wire);
     size_t sent = 0;
-    WIRE_RECEIVE_UNTIL(loop, &wire,
-                       (sent += wire_send_some(&wire, (struct span){many.data + sent, many.len - sent}),
-                        wire_has(&wire, "00007") || wire.has_ended));
+    WIRE_RECEIVE_UNTIL(
+        loop, &wire,
+        (sent += wire_send_some(&wire, (struct span){many.data + sent, many.len - sent}),
+         wire_has(&wire, "00007") || wire.has_ended));
     cr_expect_eq(seen.requests, count + 1);
     cr_expect_eq(wire_count(&wire, "200 OK"), count + 1);
     wire_close(&wire);
@@ -292,7 +301,8 @@ Test(http1, continue_is_sent_when_the_client_waits_for_it)
 {
     struct wire wire;
     open_wire(&wire);
-    ask(&wire, SPAN("POST /echo HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
+    ask(&wire,
+        SPAN("POST /echo HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
         "HTTP/1.1 100 Continue\r\n\r\n", 1);
     ask(&wire, SPAN("{}"), "\r\n\r\n{}", 1);
     wire_close(&wire);
@@ -314,7 +324,8 @@ Test(http1, continue_is_sent_when_the_client_waits_for_it)
 Test(http1, a_request_may_come_in_single_bytes)
 {
     static const struct span text =
-        SPAN("\r\nPOST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n1;x=y\r\n \r\n0\r\n\r\n");
+        SPAN("\r\nPOST /echo HTTP/1.1\r\n" HOST
+             "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n1;x=y\r\n \r\n0\r\n\r\n");
     struct wire wire;
     open_wire(&wire);
     for (size_t i = 0; i < text.len; i++) {
@@ -349,8 +360,10 @@ Test(http1, a_malformed_request_is_told_why_and_the_connection_ends)
         {SPAN("CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n"), "HTTP/1.1 405 "},
         {SPAN("\x16\x03\x01\x02"), "HTTP/1.1 400 "},
         {SPAN("POST / HTTP/1.1\r\n" HOST "Content-Length: 5000000\r\n\r\n"), "HTTP/1.1 413 "},
-        {SPAN("POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nxyz\r\n"), "HTTP/1.1 400 "},
-        {SPAN("POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\nHost: x\r\n\r\n"),
+        {SPAN("POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nxyz\r\n"),
+         "HTTP/1.1 400 "},
+        {SPAN("POST /echo HTTP/1.1\r\n" HOST
+              "Transfer-Encoding: chunked\r\n\r\n0\r\nHost: x\r\n\r\n"),
          "HTTP/1.1 400 "},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -358,8 +371,10 @@ Test(http1, a_malformed_request_is_told_why_and_the_connection_ends)
         open_wire(&wire);
         wire_send(&wire, rows[i].text);
         until_hung_up(&wire);
-        cr_expect(wire_has(&wire, rows[i].status), "row %zu: " SPAN_FMT, i, SPAN_ARG(bytes_span(&wire.in)));
-        cr_expect(wire_has(&wire, "refused: ") && wire_has(&wire, "Connection: close\r\n"), "row %zu", i);
+        cr_expect(wire_has(&wire, rows[i].status), "row %zu: " SPAN_FMT, i,
+                  SPAN_ARG(bytes_span(&wire.in)));
+        cr_expect(wire_has(&wire, "refused: ") && wire_has(&wire, "Connection: close\r\n"),
+                  "row %zu", i);
         cr_expect(!wire.was_reset, "row %zu", i);
         wire_close(&wire);
     }
@@ -371,8 +386,10 @@ Test(http1, a_malformed_request_is_told_why_and_the_connection_ends)
 /* The call's state of the request before must not leak into the refusal. */
 Test(http1, a_malformed_request_after_a_good_one_is_refused_too)
 {
-    static const struct span good[] = {SPAN(GET("/a")), SPAN(GET("/chunked")), SPAN("HEAD /a HTTP/1.1\r\n" HOST "\r\n")};
-    static const struct span bad[] = {SPAN("GET / HTTP/1.1\nX"), SPAN("\x16\x03\x01"), SPAN("GET / HTTP/3\r\n" HOST "\r\n")};
+    static const struct span good[] = {SPAN(GET("/a")), SPAN(GET("/chunked")),
+                                       SPAN("HEAD /a HTTP/1.1\r\n" HOST "\r\n")};
+    static const struct span bad[] = {SPAN("GET / HTTP/1.1\nX"), SPAN("\x16\x03\x01"),
+                                      SPAN("GET / HTTP/3\r\n" HOST "\r\n")};
     for (size_t i = 0; i < 9; i++) {
         struct wire wire;
         open_wire(&wire);
@@ -392,8 +409,9 @@ Test(http1, a_client_that_still_sends_can_read_why_it_is_refused)
     size_t sent = 0;
     open_wire(&wire);
     wire_send(&wire, SPAN("POST /refused HTTP/1.1\r\n" HOST "Content-Length: 3000000\r\n\r\n"));
-    WIRE_RECEIVE_UNTIL(loop, &wire,
-                       (sent += wire_send_some(&wire, (struct span){body, sizeof(body)}), sent >= 2000000));
+    WIRE_RECEIVE_UNTIL(
+        loop, &wire,
+        (sent += wire_send_some(&wire, (struct span){body, sizeof(body)}), sent >= 2000000));
     cr_expect_geq(sent, 2000000);
     wire_receive(&wire);
     cr_expect(wire_has(&wire, "HTTP/1.1 413 ") && wire_has(&wire, "\r\n\r\nrefused"));
@@ -544,7 +562,8 @@ static void leave_during(const char *request, unsigned requests, unsigned gone)
     for (int reset = 0; reset < 2; reset++) {
         open_wire(&wire);
         wire_send(&wire, span_of(request));
-        WIRE_UNTIL(loop, http_server_connections(server) == 1 && seen.requests == requests * (unsigned)(reset + 1));
+        WIRE_UNTIL(loop, http_server_connections(server) == 1 &&
+                             seen.requests == requests * (unsigned)(reset + 1));
         if (reset)
             wire_reset(&wire);
         else

@@ -14,7 +14,10 @@
 #define POST     "POST /v1/messages HTTP/1.1\r\n"
 #define HOST     "Host: localhost:3000\r\n"
 #define CHUNKED  POST HOST "Transfer-Encoding: chunked\r\n\r\n"
-#define TEXT(literal) {literal, sizeof(literal) - 1}
+#define TEXT(literal)                                                                              \
+    {                                                                                              \
+        literal, sizeof(literal) - 1                                                               \
+    }
 
 enum { INCOMPLETE = -1, TAKEN = 0 };
 
@@ -79,12 +82,14 @@ static void check(const struct vector *vector)
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         struct judged judged;
         judge(&judged, vector->bytes, steps[i]);
-        cr_expect_eq(judged.verdict, vector->verdict, "%s, %zu bytes at a time: %d (%s) instead of %d",
-                     vector->name, steps[i], judged.verdict, judged.err.detail, vector->verdict);
+        cr_expect_eq(judged.verdict, vector->verdict,
+                     "%s, %zu bytes at a time: %d (%s) instead of %d", vector->name, steps[i],
+                     judged.verdict, judged.err.detail, vector->verdict);
         if (judged.verdict == TAKEN)
             cr_expect(span_equal(bytes_span(&judged.request.body),
                                  span_of(vector->body ? vector->body : "")),
-                      "%s: body " SPAN_FMT, vector->name, SPAN_ARG(bytes_span(&judged.request.body)));
+                      "%s: body " SPAN_FMT, vector->name,
+                      SPAN_ARG(bytes_span(&judged.request.body)));
         release(&judged);
     }
 }
@@ -111,12 +116,12 @@ Test(http_parser, ordinary_requests_are_taken)
         {"length in capitals", TEXT(POST HOST "CONTENT-LENGTH: 2\r\n\r\n{}"), TAKEN, "{}"},
         {"a chunked body", TEXT(CHUNKED "2\r\n{}\r\n0\r\n\r\n"), TAKEN, "{}"},
         {"chunks", TEXT(CHUNKED "1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"), TAKEN, "{}"},
-        {"chunk sizes in hex", TEXT(CHUNKED "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"), TAKEN,
-         "01234567890123456789"},
+        {"chunk sizes in hex", TEXT(CHUNKED "A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n"),
+         TAKEN, "01234567890123456789"},
         {"a chunk extension", TEXT(CHUNKED "2;a=b\r\n{}\r\n0\r\n\r\n"), TAKEN, "{}"},
         {"an empty chunked body", TEXT(CHUNKED "0\r\n\r\n"), TAKEN, NULL},
-        {"Chunked in capitals", TEXT(POST HOST "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n"), TAKEN,
-         NULL},
+        {"Chunked in capitals", TEXT(POST HOST "Transfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n"),
+         TAKEN, NULL},
     };
     CHECK_ALL(vectors);
 }
@@ -150,12 +155,16 @@ Test(http_parser, b01_a_bare_cr_hides_no_header)
 Test(http_parser, b02_a_length_is_said_once_and_in_digits)
 {
     static const struct vector vectors[] = {
-        {"length and coding", TEXT(POST HOST "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-         BAD, NULL},
-        {"coding and length", TEXT(POST HOST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"),
-         BAD, NULL},
-        {"two lengths", TEXT(POST HOST "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), BAD, NULL},
-        {"the same twice", TEXT(POST HOST "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}"), BAD, NULL},
+        {"length and coding",
+         TEXT(POST HOST "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), BAD,
+         NULL},
+        {"coding and length",
+         TEXT(POST HOST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"), BAD,
+         NULL},
+        {"two lengths", TEXT(POST HOST "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}"), BAD,
+         NULL},
+        {"the same twice", TEXT(POST HOST "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}"), BAD,
+         NULL},
         {"plus", TEXT(POST HOST "Content-Length: +2\r\n\r\n{}"), BAD, NULL},
         {"minus", TEXT(POST HOST "Content-Length: -1\r\n\r\n"), BAD, NULL},
         {"hex", TEXT(POST HOST "Content-Length: 0x4\r\n\r\nabcd"), BAD, NULL},
@@ -168,7 +177,8 @@ Test(http_parser, b02_a_length_is_said_once_and_in_digits)
         {"a fraction", TEXT(POST HOST "Content-Length: 2.0\r\n\r\n{}"), BAD, NULL},
         {"a space in the name", TEXT(POST HOST "Content-Length : 2\r\n\r\n{}"), BAD, NULL},
         {"above the maximum", TEXT(POST HOST "Content-Length: 65\r\n\r\n"), ERR_TOO_LARGE, NULL},
-        {"far above it", TEXT(POST HOST "Content-Length: 100000000000000000\r\n\r\n"), ERR_TOO_LARGE, NULL},
+        {"far above it", TEXT(POST HOST "Content-Length: 100000000000000000\r\n\r\n"),
+         ERR_TOO_LARGE, NULL},
     };
     CHECK_ALL(vectors);
 }
@@ -177,16 +187,25 @@ Test(http_parser, b03_the_only_coding_is_chunked)
 {
     static const struct vector vectors[] = {
         {"xchunked", TEXT(POST HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"), BAD, NULL},
-        {"chunked, identity", TEXT(POST HOST "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"), BAD, NULL},
-        {"identity, chunked", TEXT(POST HOST "Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n"), BAD, NULL},
+        {"chunked, identity",
+         TEXT(POST HOST "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"), BAD, NULL},
+        {"identity, chunked",
+         TEXT(POST HOST "Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n"), BAD, NULL},
         {"gzip", TEXT(POST HOST "Transfer-Encoding: gzip\r\n\r\n"), BAD, NULL},
-        {"twice", TEXT(POST HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        {"twice",
+         TEXT(POST HOST
+              "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
          BAD, NULL},
-        {"a vertical tab", TEXT(POST HOST "Transfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n"), BAD, NULL},
+        {"a vertical tab",
+         TEXT(POST HOST "Transfer-Encoding: \x0b"
+                        "chunked\r\n\r\n0\r\n\r\n"),
+         BAD, NULL},
         {"quoted", TEXT(POST HOST "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n"), BAD, NULL},
         {"empty", TEXT(POST HOST "Transfer-Encoding:\r\n\r\n"), BAD, NULL},
-        {"in HTTP/1.0", TEXT("POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), BAD, NULL},
-        {"a space in the name", TEXT(POST HOST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"), BAD, NULL},
+        {"in HTTP/1.0",
+         TEXT("POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), BAD, NULL},
+        {"a space in the name", TEXT(POST HOST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"), BAD,
+         NULL},
     };
     CHECK_ALL(vectors);
 }
@@ -219,7 +238,8 @@ Test(http_parser, b04_lines_and_names_are_as_they_must_be)
         {"a fragment", TEXT("GET /#x HTTP/1.1\r\n" HOST "\r\n"), BAD, NULL},
         {"a lower-case method", TEXT("get / HTTP/1.1\r\n" HOST "\r\n"), BAD, NULL},
         {"two spaces", TEXT("GET  / HTTP/1.1\r\n" HOST "\r\n"), TAKEN, NULL},
-        {"another expectation", TEXT(POST HOST "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n{}"), BAD, NULL},
+        {"another expectation", TEXT(POST HOST "Expect: 200-ok\r\nContent-Length: 2\r\n\r\n{}"),
+         BAD, NULL},
     };
     CHECK_ALL(vectors);
 }
@@ -248,10 +268,12 @@ Test(http_parser, b05_chunks_are_framed_as_they_must_be)
 Test(http_parser, b06_trailers_are_refused)
 {
     static const struct vector vectors[] = {
-        {"Authorization", TEXT(CHUNKED "2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n"), BAD, NULL},
+        {"Authorization", TEXT(CHUNKED "2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n"), BAD,
+         NULL},
         {"Host", TEXT(CHUNKED "0\r\nHost: evil\r\n\r\n"), BAD, NULL},
         {"x-api-key", TEXT(CHUNKED "0\r\nx-api-key: y\r\n\r\n"), BAD, NULL},
-        {"announced", TEXT(POST HOST "Trailer: X-A\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: b\r\n\r\n"),
+        {"announced",
+         TEXT(POST HOST "Trailer: X-A\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: b\r\n\r\n"),
          BAD, NULL},
         {"garbage", TEXT(CHUNKED "0\r\nx\r\n\r\n"), BAD, NULL},
     };
@@ -283,7 +305,10 @@ Test(http_parser, b08_the_head_is_bounded_before_it_is_complete)
         {"5,000 empty lines", bytes_span(&empty), BAD, NULL},
         {"100 headers", bytes_span(&most), TAKEN, NULL},
         {"1,000 headers", bytes_span(&many), ERR_HEADERS_TOO_LARGE, NULL},
-        {"a request line of 8,193 bytes", {target.data, HTTP_TARGET_MAX + 1}, ERR_URI_TOO_LONG, NULL},
+        {"a request line of 8,193 bytes",
+         {target.data, HTTP_TARGET_MAX + 1},
+         ERR_URI_TOO_LONG,
+         NULL},
         {"a request line of 8,192 bytes", {target.data, HTTP_TARGET_MAX}, INCOMPLETE, NULL},
         {"32 KiB of head", {line.data, HTTP_HEAD_MAX}, INCOMPLETE, NULL},
         {"32 KiB and one", {line.data, HTTP_HEAD_MAX + 1}, ERR_HEADERS_TOO_LARGE, NULL},
@@ -293,7 +318,8 @@ Test(http_parser, b08_the_head_is_bounded_before_it_is_complete)
         judge(&whole, vectors[i].bytes, vectors[i].bytes.len);
         judge(&bytewise, vectors[i].bytes, 101);
         cr_expect_eq(whole.verdict, vectors[i].verdict, "%s: %d", vectors[i].name, whole.verdict);
-        cr_expect_eq(bytewise.verdict, vectors[i].verdict, "%s: %d", vectors[i].name, bytewise.verdict);
+        cr_expect_eq(bytewise.verdict, vectors[i].verdict, "%s: %d", vectors[i].name,
+                     bytewise.verdict);
         release(&whole);
         release(&bytewise);
     }
@@ -315,7 +341,8 @@ Test(http_parser, b09_other_protocols_are_turned_away)
         {"absolute form", TEXT("GET http://localhost:3000/ HTTP/1.1\r\n" HOST "\r\n"), BAD, NULL},
         {"no slash", TEXT("GET v1/models HTTP/1.1\r\n" HOST "\r\n"), BAD, NULL},
         {"asterisk", TEXT("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), BAD, NULL},
-        {"CONNECT", TEXT("CONNECT localhost:443 HTTP/1.1\r\n" HOST "\r\n"), ERR_METHOD_NOT_ALLOWED, NULL},
+        {"CONNECT", TEXT("CONNECT localhost:443 HTTP/1.1\r\n" HOST "\r\n"), ERR_METHOD_NOT_ALLOWED,
+         NULL},
         {"TRACE", TEXT("TRACE / HTTP/1.1\r\n" HOST "\r\n"), ERR_METHOD_NOT_ALLOWED, NULL},
         {"RTSP", TEXT("DESCRIBE / RTSP/1.0\r\n" HOST "\r\n"), BAD, NULL},
         {"ICE", TEXT("SOURCE / ICE/1.0\r\n" HOST "\r\n"), BAD, NULL},
@@ -329,12 +356,16 @@ Test(http_parser, b07_what_follows_a_request_is_left_for_the_next)
 {
     static const struct span rows[][2] = {
         {TEXT(GET HOST "\r\n"), TEXT(GET HOST "\r\n")},
-        {TEXT(POST HOST "Content-Length: 2\r\n\r\n{}"), TEXT("GET /admin HTTP/1.1\r\n" HOST "\r\n")},
+        {TEXT(POST HOST "Content-Length: 2\r\n\r\n{}"),
+         TEXT("GET /admin HTTP/1.1\r\n" HOST "\r\n")},
         {TEXT(CHUNKED "2\r\n{}\r\n0\r\n\r\n"), TEXT(GET HOST "\r\n")},
         {TEXT(GET HOST "Connection: close\r\n\r\n"), TEXT(GET HOST "\r\n")},
         {TEXT(GET HOST "Upgrade: h2c\r\nConnection: upgrade\r\n\r\n"), TEXT("PRI")},
-        {TEXT(POST HOST "Content-Length: 43\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"), TEXT("x")},
-        {TEXT(POST HOST "Upgrade: x\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\n{}"), TEXT("y")},
+        {TEXT(POST HOST
+              "Content-Length: 43\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+         TEXT("x")},
+        {TEXT(POST HOST "Upgrade: x\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\n{}"),
+         TEXT("y")},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         CLEANUP(bytes_release) struct bytes both = {.max = 4096};
@@ -343,8 +374,10 @@ Test(http_parser, b07_what_follows_a_request_is_left_for_the_next)
         for (size_t step = 1; step < 200; step++) {
             struct judged judged;
             judge(&judged, bytes_span(&both), step);
-            cr_expect_eq(judged.verdict, TAKEN, "row %zu, step %zu: %s", i, step, judged.err.detail);
-            cr_expect_eq(judged.used, rows[i][0].len, "row %zu, step %zu: %zu", i, step, judged.used);
+            cr_expect_eq(judged.verdict, TAKEN, "row %zu, step %zu: %s", i, step,
+                         judged.err.detail);
+            cr_expect_eq(judged.used, rows[i][0].len, "row %zu, step %zu: %zu", i, step,
+                         judged.used);
             release(&judged);
         }
     }
@@ -353,8 +386,10 @@ Test(http_parser, b07_what_follows_a_request_is_left_for_the_next)
 Test(http_parser, the_parts_of_a_request_are_given_as_they_were_sent)
 {
     struct judged judged;
-    judge(&judged, SPAN("POST /v1/x?a=/b HTTP/1.1\r\nHOST: localhost:3000\r\nX-Key:  a b \r\nx-key: c\r\n"
-                        "Expect: 100-Continue\r\nContent-Length: 2\r\n\r\n{}"), 5);
+    judge(&judged,
+          SPAN("POST /v1/x?a=/b HTTP/1.1\r\nHOST: localhost:3000\r\nX-Key:  a b \r\nx-key: c\r\n"
+               "Expect: 100-Continue\r\nContent-Length: 2\r\n\r\n{}"),
+          5);
     const struct http_request *request = &judged.request;
     cr_assert_eq(judged.verdict, TAKEN, "%s", judged.err.detail);
     cr_expect(span_equal(request->method, SPAN("POST")));
@@ -393,7 +428,8 @@ Test(http_parser, keep_alive_follows_version_and_connection)
     }
 }
 
-/* B-05: a million chunks of one byte are borne, an extension without end and empty promises are not. */
+/* B-05: a million chunks of one byte are borne, an extension without end and empty promises are
+ * not. */
 Test(http_parser, chunk_framing_is_bounded_by_the_data)
 {
     CLEANUP(bytes_release) struct bytes ones = {.max = 1 << 23}, extension = {.max = 1 << 23};
@@ -425,7 +461,8 @@ Test(http_parser, chunk_framing_is_bounded_by_the_data)
     release(&judged);
 }
 
-/* The bytes already judged are not looked at again: else 32 KiB in single bytes were 512 MiB of work. */
+/* The bytes already judged are not looked at again: else 32 KiB in single bytes were 512 MiB of
+ * work. */
 Test(http_parser, a_head_in_single_bytes_is_read_once)
 {
     CLEANUP(bytes_release) struct bytes head = {.max = 1 << 16};

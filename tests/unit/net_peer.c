@@ -90,7 +90,8 @@ Test(peer, a_tcp_client_is_known_by_uid_and_inode)
 }
 
 /* The child connects as `uid` and holds the connection until it is killed; or exits at once. */
-static pid_t connect_in_child(const struct sockaddr_storage *name, socklen_t len, uid_t uid, bool leaves)
+static pid_t connect_in_child(const struct sockaddr_storage *name, socklen_t len, uid_t uid,
+                              bool leaves)
 {
     pid_t child = fork();
     if (child != 0)
@@ -139,7 +140,8 @@ Test(peer, a_client_that_has_exited_is_unknown, .timeout = 10)
         waitpid(child, &status, 0);
         cr_expect_eq(status, 0);
         struct peer by_kernel = peer_of_fd(server), by_proc = peer_of_fd_by_proc(server);
-        cr_expect(!by_kernel.is_known && !peer_is_own(&by_kernel), "uid %u", (unsigned)by_kernel.uid);
+        cr_expect(!by_kernel.is_known && !peer_is_own(&by_kernel), "uid %u",
+                  (unsigned)by_kernel.uid);
         cr_expect(!by_proc.is_known && !peer_is_own(&by_proc), "uid %u", (unsigned)by_proc.uid);
         close(server);
         close(listening);

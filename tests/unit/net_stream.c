@@ -84,7 +84,8 @@ static const struct listener_events listener_events = {on_accept};
 static void listen_on(const char *address)
 {
     struct err err = {0};
-    cr_assert_eq(listener_open(loop, address, &listener_events, NULL, &listener, &err), 0, "%s", err.detail);
+    cr_assert_eq(listener_open(loop, address, &listener_events, NULL, &listener, &err), 0, "%s",
+                 err.detail);
 }
 
 static void open_loop(void)
@@ -314,16 +315,28 @@ Test(listener, addresses_are_told_as_they_are)
 Test(listener, what_is_no_address_is_not_listened_on)
 {
     static const char *const addresses[] = {
-        "",          "nonsense",        "127.0.0.1",         "127.0.0.1:",      "127.0.0.1:abc",
-        ":3000",     "127.0.0.1:70000", "127.0.0.1:-1",      "localhost:3000",  "[::1:3000",
-        "::1:3000",  "[::1]3000",       "127.0.0.1:3000 ",   "127.0.0.1: 3000", "[127.0.0.1]:3000",
+        "",
+        "nonsense",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:abc",
+        ":3000",
+        "127.0.0.1:70000",
+        "127.0.0.1:-1",
+        "localhost:3000",
+        "[::1:3000",
+        "::1:3000",
+        "[::1]3000",
+        "127.0.0.1:3000 ",
+        "127.0.0.1: 3000",
+        "[127.0.0.1]:3000",
         "127.0.0.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1:1",
     };
     for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
         struct listener *none = NULL;
         struct err err = {0};
-        cr_expect_eq(listener_open(loop, addresses[i], &listener_events, NULL, &none, &err), -ERR_CONFIG_INVALID,
-                     "%s", addresses[i]);
+        cr_expect_eq(listener_open(loop, addresses[i], &listener_events, NULL, &none, &err),
+                     -ERR_CONFIG_INVALID, "%s", addresses[i]);
         cr_expect(none == NULL && strstr(err.detail, addresses[i]));
     }
 }
@@ -333,7 +346,9 @@ Test(listener, an_address_in_use_is_named)
     struct listener *second = NULL;
     struct err err = {0};
     listen_on("127.0.0.1:0");
-    cr_expect_eq(listener_open(loop, listener_address(listener), &listener_events, NULL, &second, &err), -ERR_IN_USE);
+    cr_expect_eq(
+        listener_open(loop, listener_address(listener), &listener_events, NULL, &second, &err),
+        -ERR_IN_USE);
     cr_expect(strstr(err.detail, listener_address(listener)), "%s", err.detail);
 }
 
@@ -363,7 +378,8 @@ Test(listener, a_socket_left_by_a_dead_process_is_replaced_and_a_live_one_is_not
     cr_assert_eq(bind(dead, (struct sockaddr *)&name, sizeof(name)), 0);
     close(dead);
     listen_on(unix_address);
-    cr_expect_eq(listener_open(loop, unix_address, &listener_events, NULL, &second, &err), -ERR_IN_USE);
+    cr_expect_eq(listener_open(loop, unix_address, &listener_events, NULL, &second, &err),
+                 -ERR_IN_USE);
     struct wire wire;
     WIRE_UNTIL(loop, sides[0].closes); /* asking whether somebody answers is a connection too */
     (void)connect_one(&wire);
@@ -392,7 +408,8 @@ Test(listener, an_inherited_socket_keeps_its_path)
     snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     cr_assert(bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(fd, 8) == 0);
-    cr_assert_eq(listener_adopt(loop, fd, &listener_events, NULL, &listener, &err), 0, "%s", err.detail);
+    cr_assert_eq(listener_adopt(loop, fd, &listener_events, NULL, &listener, &err), 0, "%s",
+                 err.detail);
     cr_expect_str_eq(listener_address(listener), unix_address);
     cr_expect(listener_is_unix(listener));
     (void)connect_one(&wire);
@@ -429,8 +446,10 @@ static pid_t stranger(const char *address)
         return child;
     if (setuid(65534) != 0)
         _exit(1);
-    int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM, 0); /* belongs to whom it is made by */
-    if (connect(fd, is_unix ? (struct sockaddr *)&un : (struct sockaddr *)&in, is_unix ? sizeof(un) : sizeof(in)) != 0)
+    int fd =
+        socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM, 0); /* belongs to whom it is made by */
+    if (connect(fd, is_unix ? (struct sockaddr *)&un : (struct sockaddr *)&in,
+                is_unix ? sizeof(un) : sizeof(in)) != 0)
         _exit(1);
     (void)send(fd, "hello", 5, MSG_NOSIGNAL); /* may be cut off already */
     _exit(recv(fd, &byte, 1, 0) > 0 ? 2 : 0);
@@ -449,7 +468,8 @@ Test(listener, a_peer_of_another_uid_is_cut_off_unheard)
             cr_assert_eq(chmod(path, 0666), 0);
         pid_t child = stranger(addresses[i]);
         WIRE_UNTIL(loop, waitpid(child, &status, WNOHANG) == child);
-        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: %x", addresses[i], (unsigned)status);
+        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s: %x", addresses[i],
+                  (unsigned)status);
         cr_expect_eq(accepted, 0);
         listener_close(listener);
         listener = NULL;
@@ -473,7 +493,8 @@ Test(listener, without_descriptors_old_connections_live_and_nothing_spins)
         fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     while ((fillers[filled] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
         filled++;
-    struct sockaddr_in name = {.sin_family = AF_INET, .sin_port = htons((uint16_t)listener_port(listener))};
+    struct sockaddr_in name = {.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)listener_port(listener))};
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     for (int i = 0; i < 3; i++)
         cr_assert_eq(connect(fds[i], (struct sockaddr *)&name, sizeof(name)), 0);
@@ -495,4 +516,26 @@ Test(listener, without_descriptors_old_connections_live_and_nothing_spins)
     (void)connect_one(&next);
     wire_close(&next);
     wire_close(&old);
+}
+
+/* Another thread may take the reserve's place between closing it and accepting. */
+Test(listener, without_even_the_reserve_connections_wait_and_nothing_spins)
+{
+    struct wire wire;
+    struct rlimit usual, none;
+    listen_on("127.0.0.1:0");
+    wire_open(&wire, listener_address(listener));
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 3; /* the reserve has a higher number: giving it up helps nothing */
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    clock_t before = clock();
+    int64_t until = loop_clock_us() + 250000;
+    WIRE_UNTIL(loop, loop_clock_us() > until);
+    cr_expect_lt(clock() - before, CLOCKS_PER_SEC / 10);
+    cr_expect_eq(accepted, 0);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    WIRE_UNTIL(loop, accepted);
+    cr_expect_eq(accepted, 1);
+    wire_close(&wire);
 }

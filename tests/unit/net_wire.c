@@ -29,7 +29,8 @@ static socklen_t parse(const char *address, union name *name)
         return sizeof(name->un);
     }
     if (address[0] == '[') {
-        name->v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+        name->v6 =
+            (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
         name->v6.sin6_port = htons((uint16_t)atoi(colon + 1));
         return sizeof(name->v6);
     }

@@ -31,7 +31,8 @@ Test(retry, only_what_the_connection_did_is_mended)
         {0, true, RETRY_NO},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        cr_expect_eq(retry_decide(rows[i].kind, 0, 3, rows[i].has_next), rows[i].step, "row %zu", i);
+        cr_expect_eq(retry_decide(rows[i].kind, 0, 3, rows[i].has_next), rows[i].step, "row %zu",
+                     i);
 }
 
 Test(retry, no_kind_is_tried_more_often_than_max)
