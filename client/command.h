@@ -31,6 +31,7 @@ enum word_kind {
     WORD_DIRECTORY,
     WORD_MODEL,    /* asked from the daemon */
     WORD_PROVIDER, /* asked from the daemon */
+    WORD_KNOWN,    /* the same with those that only lack a key */
     WORD_CHOICE,   /* one of `choices` */
     WORD_COMMAND,  /* a command's name */
 };

@@ -132,7 +132,7 @@ const struct command commands[] = {
         .usage = "PROVIDER",
         .min_args = 1,
         .max_args = 1,
-        .word = WORD_PROVIDER,
+        .word = WORD_KNOWN,
         .options = login_options,
         .details =
             "PROVIDER is configured, or one of those aictl knows (docs/providers.md); any other "
@@ -239,10 +239,10 @@ const struct command commands[] = {
     {
         .name = "__complete",
         .summary = "Words for completion scripts",
-        .usage = "models|providers",
+        .usage = "models|providers|known",
         .min_args = 1,
         .max_args = 1,
-        .choices = "models|providers",
+        .choices = "models|providers|known",
         .is_hidden = true,
         .run = command_complete,
     },

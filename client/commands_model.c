@@ -191,11 +191,12 @@ static void print_taken_back(const struct screen *screen, const cJSON *result, b
  */
 static void print_effective(const struct screen *screen, const cJSON *result)
 {
-    const char *effective = answer_text(result, "effective"), *override = getenv("AICTL_OVERRIDE");
+    const char *effective = answer_text(result, "effective"), *model = answer_text(result, "model");
+    const char *override = getenv("AICTL_OVERRIDE");
     char reason[600], text[1024];
     if (override && override[0])
         snprintf(text, sizeof(text), "this shell stays with %s: AICTL_OVERRIDE is set", override);
-    else if (!strcmp(effective, answer_text(result, "model")))
+    else if (model[0] && (!effective[0] || !strcmp(effective, model)))
         return;
     else if (effective[0])
         snprintf(text, sizeof(text), "effective here: %s, %s", effective,

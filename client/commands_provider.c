@@ -119,7 +119,8 @@ static int takes_no_key(const struct invocation *inv)
 static int vault_is_locked(const struct invocation *inv, const cJSON *status)
 {
     struct failure failure;
-    failure_set(&failure, ERR_KEYSTORE_LOCKED, "%s", answer_text(status, "vault_reason"));
+    failure_set(&failure, failure_kind(answer_text(status, "vault_error")), "%s",
+                answer_text(status, "vault_reason"));
     return failure_report(&failure, inv->json);
 }
 
@@ -164,29 +165,32 @@ static void print_next(const struct invocation *inv, const cJSON *login)
     const char *first = cJSON_GetStringValue(cJSON_GetArrayItem(answer_get(login, "models"), 0));
     struct failure ignored;
     cJSON *status = NULL, *params = ask_here(inv);
+    char text[1024];
     if (!params ||
         call_daemon(&inv->paths, METHOD_STATUS, params, CALL_ANSWER_MS, &status, &ignored))
         return; /* the key is stored: the hint is not worth a failure */
     if (!first)
-        screen_printf(screen, TONE_WARN, "next: list its \"models\" in %s",
-                      answer_text(answer_get(status, "config"), "path"));
+        snprintf(text, sizeof(text), "next: list its \"models\" in %s",
+                 answer_text(answer_get(status, "config"), "path"));
     else if (!answer_text(status, "model")[0])
-        screen_printf(screen, TONE_PLAIN,
-                      "next: aictl switch -g %s   (or another of: aictl models)", first);
+        snprintf(text, sizeof(text), "next: aictl switch -g %s (or another of: aictl models)",
+                 first);
     else
-        screen_printf(screen, TONE_PLAIN, "next: aictl test %s", provider);
+        snprintf(text, sizeof(text), "next: aictl test %s", provider);
+    screen_wrap(screen, TONE_PLAIN, 0, 2, text);
     fputc('\n', screen->out);
     cJSON_Delete(status);
 }
 
 static void print_login(const struct screen *screen, const cJSON *result)
 {
-    char origins[512];
+    char origins[512], text[1024];
     const char *provider = answer_text(result, "provider");
     const char *last4 = answer_text(result, "last4");
-    screen_printf(screen, TONE_PLAIN, "key of %s%s%s stored, sent only to %s", provider,
-                  last4[0] ? " ending in " : "", last4,
-                  answer_join(origins, sizeof(origins), answer_get(result, "origins")));
+    snprintf(text, sizeof(text), "key of %s%s%s stored, sent only to %s", provider,
+             last4[0] ? " ending in " : "", last4,
+             answer_join(origins, sizeof(origins), answer_get(result, "origins")));
+    screen_wrap(screen, TONE_PLAIN, 0, 2, text);
     fputc('\n', screen->out);
 }
 
@@ -217,20 +221,11 @@ int command_login(struct invocation *inv)
 
 /* ---- test ---- */
 
-/* The kind of this name; what a newer daemon says is a provider that refused. */
-static int kind_of_name(const char *name)
-{
-    for (int kind = 1; kind < ERR_COUNT; kind++)
-        if (!strcmp(error_row(kind)->name, name))
-            return kind;
-    return ERR_PROVIDER_REFUSED;
-}
-
 static int test_failed(const cJSON *result, bool is_silent)
 {
     struct failure failure;
     const char *next = answer_text(result, "next");
-    int kind = kind_of_name(answer_text(result, "kind"));
+    int kind = failure_kind(answer_text(result, "kind"));
     char message[160];
     if (is_silent)
         return error_row(kind)->exit_code;

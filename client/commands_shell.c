@@ -41,16 +41,19 @@ int command_completion(struct invocation *inv)
     return EXIT_OK;
 }
 
-/* One word per line; words that a shell would have to quote are left out. */
-static void print_words(FILE *out, const cJSON *objects, const char *member)
+/* Words that a shell would have to quote are left out. */
+static void print_word(FILE *out, const char *word)
 {
-    const cJSON *object;
-    cJSON_ArrayForEach(object, objects)
-    {
-        const char *word = answer_text(object, member);
-        if (word[0] && !strpbrk(word, " \t\n'\"\\$`;&|<>()*?[]{}!#~") && word[0] != '-')
-            fprintf(out, "%s\n", word);
-    }
+    if (word && word[0] && !strpbrk(word, " \t\n'\"\\$`;&|<>()*?[]{}!#~") && word[0] != '-')
+        fprintf(out, "%s\n", word);
+}
+
+/* One word per line, from objects that have it as a member, or from plain texts. */
+static void print_words(FILE *out, const cJSON *list, const char *member)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list) print_word(
+        out, cJSON_IsObject(item) ? answer_text(item, member) : cJSON_GetStringValue(item));
 }
 
 /* Silent on every failure: completion must not write between the user's words. */
@@ -62,7 +65,10 @@ int command_complete(struct invocation *inv)
     enum method_id method = is_models ? METHOD_MODEL_LIST : METHOD_PROVIDER_LIST;
     if (call_daemon(&inv->paths, method, NULL, COMPLETE_MS, &result, &ignored) < 0)
         return EXIT_FAILED;
-    print_words(inv->screen.out, answer_get(result, inv->args[0]), is_models ? "id" : "name");
+    print_words(inv->screen.out, answer_get(result, is_models ? "models" : "providers"),
+                is_models ? "id" : "name");
+    if (!strcmp(inv->args[0], "known"))
+        print_words(inv->screen.out, answer_get(result, "known"), NULL);
     cJSON_Delete(result);
     return EXIT_OK;
 }

@@ -7,6 +7,7 @@
 
 #include "client/answer.h"
 #include "client/ask.h"
+#include "client/failure.h"
 #include "client/views.h"
 
 #define RECENT_DEFAULT 10
@@ -46,9 +47,9 @@ static void print_model(const struct screen *screen, const cJSON *status)
     if (!model[0]) {
         bool has_providers = cJSON_GetArraySize(answer_get(status, "providers")) > 0;
         screen_put(screen, TONE_WARN, "none chosen");
-        screen_printf(screen, TONE_DIM, "  %s",
-                      has_providers ? "aictl switch MODEL (see: aictl models)" : "");
         end_line(screen);
+        if (has_providers)
+            paragraph(screen, "", TONE_DIM, "aictl switch MODEL (see: aictl models)");
         return;
     }
     screen_put(screen, TONE_BOLD, model);
@@ -149,22 +150,28 @@ static void print_vault(const struct screen *screen, const cJSON *status)
 {
     const char *vault = answer_text(status, "vault");
     const char *reason = answer_text(status, "vault_reason");
+    const char *kind = answer_text(status, "vault_error");
     char text[1024];
     if (!vault[0] || !strcmp(vault, "unlocked"))
         return;
     snprintf(text, sizeof(text), "%s%s%s", vault, reason[0] ? ": " : "", reason);
     paragraph(screen, "Vault", TONE_BAD, text);
+    if (kind[0] && error_row(failure_kind(kind))->next)
+        paragraph(screen, "", TONE_DIM, error_row(failure_kind(kind))->next);
 }
 
 static void print_demo_note(const struct screen *screen, const cJSON *status)
 {
     if (!answer_is(status, "demo"))
         return;
+    static const char title[] = "  Demo only: ";
     end_line(screen);
-    screen_put(screen, TONE_WARN, "  Demo only: ");
-    screen_put(screen, TONE_PLAIN, "answers are made up on this machine, no provider is asked.");
-    end_line(screen);
-    screen_put(screen, TONE_DIM, "  Add a provider: aictl login PROVIDER, or aictl import FILE");
+    screen_put(screen, TONE_WARN, title);
+    screen_wrap(screen, TONE_PLAIN, sizeof(title) - 1, 2,
+                "answers are made up on this machine, no provider is asked.");
+    fputs("\n  ", screen->out);
+    screen_wrap(screen, TONE_DIM, 2, 2,
+                "Add a provider: aictl login PROVIDER, or aictl import FILE");
     end_line(screen);
 }
 

@@ -46,6 +46,8 @@ static void bash_words(FILE *out, enum word_kind word, const char *choices)
         fputs("$(command aictl __complete models 2>/dev/null)", out);
     else if (word == WORD_PROVIDER)
         fputs("$(command aictl __complete providers 2>/dev/null)", out);
+    else if (word == WORD_KNOWN)
+        fputs("$(command aictl __complete known 2>/dev/null)", out);
     else if (word == WORD_COMMAND)
         put_commands(out);
     else if (choices)
@@ -131,6 +133,7 @@ static void zsh_action(FILE *out, enum word_kind word, const char *choices)
         [WORD_DIRECTORY] = "_files -/",
         [WORD_MODEL] = "_aictl_words models",
         [WORD_PROVIDER] = "_aictl_words providers",
+        [WORD_KNOWN] = "_aictl_words known",
         [WORD_COMMAND] = "_aictl_commands",
     };
     if (choices) {
@@ -218,6 +221,8 @@ static void fish_words(FILE *out, enum word_kind word, const char *choices)
         fputs(" -x -a '(command aictl __complete models 2>/dev/null)'", out);
     else if (word == WORD_PROVIDER)
         fputs(" -x -a '(command aictl __complete providers 2>/dev/null)'", out);
+    else if (word == WORD_KNOWN)
+        fputs(" -x -a '(command aictl __complete known 2>/dev/null)'", out);
     else if (word == WORD_FILE)
         fputs(" -r -F", out);
     else if (word == WORD_DIRECTORY)

@@ -25,6 +25,14 @@ int failure_set(struct failure *failure, int kind, const char *detail, ...)
     return -failure->kind;
 }
 
+int failure_kind(const char *name)
+{
+    for (int kind = 1; kind < ERR_COUNT; kind++)
+        if (!strcmp(error_row(kind)->name, name))
+            return kind;
+    return ERR_INTERNAL;
+}
+
 void failure_say(struct failure *failure, const char *message)
 {
     snprintf(failure->message, sizeof(failure->message), "%s", message);

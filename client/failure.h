@@ -22,6 +22,9 @@ struct failure {
 /* Fills in a failure of this kind with the row's text and a formatted detail; returns -kind. */
 int failure_set(struct failure *failure, int kind, const char *detail, ...)
     __attribute__((format(printf, 3, 4)));
+/* The kind of this name; ERR_INTERNAL when there is none: a newer daemon has kinds we do not know.
+ */
+int failure_kind(const char *name);
 /* Replaces what happened, where the row's text says less than is known. */
 void failure_say(struct failure *failure, const char *message);
 /* Replaces what to try next; "" is nothing. */

@@ -209,7 +209,7 @@ static void print_log(const struct rendezvous *paths, off_t from)
     for (char *line = strtok_r(last_lines(text, (size_t)n), "\n", &save); line;
          line = strtok_r(NULL, "\n", &save)) {
         screen_put(&screen, TONE_DIM, "  | ");
-        screen_put(&screen, TONE_PLAIN, line);
+        screen_wrap(&screen, TONE_PLAIN, 4, 4, line);
         fputc('\n', stderr);
     }
 }

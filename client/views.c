@@ -39,38 +39,58 @@ char *view_reason(char *out, size_t size, const cJSON *answer)
     return out;
 }
 
+/* The state of its key: a member of its own in provider.list, a text in status. */
+static const char *key_state(const cJSON *provider)
+{
+    const cJSON *key = answer_get(provider, "key");
+    return cJSON_IsObject(key) ? answer_text(key, "state") : answer_text(provider, "key");
+}
+
+static bool has_key(const cJSON *provider)
+{
+    const char *key = key_state(provider);
+    return !key[0] || !strcmp(key, "ok") || !strcmp(key, "none needed");
+}
+
+/* Its last answer was a failure, and not for want of a key: then the key is what matters. */
 static bool is_failing(const cJSON *provider)
 {
-    return !strcmp(answer_text(provider, "state"), "failing");
+    return !strcmp(answer_text(provider, "state"), "failing") && has_key(provider);
+}
+
+static void add_key_problem(struct table *table, const cJSON *provider)
+{
+    const char *key = key_state(provider), *name = answer_text(provider, "name");
+    bool is_missing = !strcmp(key, "missing");
+    char text[512];
+    snprintf(text, sizeof(text), "%s%s: aictl login %s", is_missing ? "no key" : "key ",
+             is_missing ? "" : key, name);
+    if (!strcmp(key, "locked"))
+        table_add(table, TONE_BAD, "vault is locked");
+    else
+        table_add(table, is_missing ? TONE_WARN : TONE_BAD, text);
+}
+
+static void add_failure(struct table *table, const cJSON *provider)
+{
+    int64_t ms = answer_int(provider, "error_ms_ago", -1);
+    char text[64], ago[32];
+    snprintf(text, sizeof(text), "failed %s", ms < 0 ? "" : format_ago(ago, sizeof(ago), ms));
+    table_add(table, TONE_BAD, text);
 }
 
 /* What stands between the provider and an answer, most urgent first. */
 static void add_state(struct table *table, const cJSON *provider)
 {
-    const char *name = answer_text(provider, "name");
     const char *state = answer_text(provider, "state");
-    const cJSON *key_item = answer_get(provider, "key");
-    const char *key =
-        cJSON_IsObject(key_item) ? answer_text(key_item, "state") : answer_text(provider, "key");
-    char text[512], ago[32];
-    if (!strcmp(answer_text(provider, "type"), "demo")) {
+    if (!strcmp(answer_text(provider, "type"), "demo"))
         table_add(table, TONE_WARN, "offline: answers are made up");
-    } else if (!strcmp(key, "locked")) {
-        table_add(table, TONE_BAD, "vault is locked");
-    } else if (!strcmp(key, "missing")) {
-        snprintf(text, sizeof(text), "no key: aictl login %s", name);
-        table_add(table, TONE_WARN, text);
-    } else if (key[0] && strcmp(key, "ok") && strcmp(key, "none needed")) {
-        snprintf(text, sizeof(text), "key %s: aictl login %s", key, name);
-        table_add(table, TONE_BAD, text);
-    } else if (is_failing(provider)) {
-        int64_t ms = answer_int(provider, "error_ms_ago", -1);
-        snprintf(text, sizeof(text), "failed%s%s", ms < 0 ? "" : " ",
-                 ms < 0 ? "" : format_ago(ago, sizeof(ago), ms));
-        table_add(table, TONE_BAD, text);
-    } else {
+    else if (!has_key(provider))
+        add_key_problem(table, provider);
+    else if (is_failing(provider))
+        add_failure(table, provider);
+    else
         table_add(table, TONE_GOOD, !strcmp(state, "unknown") ? "ready" : state);
-    }
 }
 
 static void add_last_answer(struct table *table, const cJSON *provider)
@@ -90,16 +110,19 @@ static void add_last_answer(struct table *table, const cJSON *provider)
 static void print_failures(const struct screen *screen, const cJSON *providers)
 {
     const cJSON *provider;
+    bool is_first = true;
     char text[1024];
     cJSON_ArrayForEach(provider, providers)
     {
-        if (!is_failing(provider) || !answer_text(provider, "error")[0])
+        const char *name = answer_text(provider, "name"), *error = answer_text(provider, "error");
+        if (!is_failing(provider) || !error[0])
             continue;
-        fputs("  ", screen->out);
-        snprintf(text, sizeof(text), "%s failed: %s", answer_text(provider, "name"),
-                 answer_text(provider, "error"));
+        bool is_named = !strncmp(error, name, strlen(name));
+        snprintf(text, sizeof(text), "%s%s%s", is_named ? "" : name, is_named ? "" : ": ", error);
+        fputs(is_first ? "\n  " : "  ", screen->out);
         screen_wrap(screen, TONE_BAD, 2, 4, text);
         fputc('\n', screen->out);
+        is_first = false;
     }
 }
 
@@ -118,7 +141,7 @@ void view_providers(const struct screen *screen, const cJSON *providers)
     static const struct column columns[] = {
         {"PROVIDER", .least = 12},
         {"TYPE", .drops = 1},
-        {"STATE", .least = 16},
+        {"STATE"},
         {"LAST ANSWER", .drops = 2},
     };
     const cJSON *provider;
@@ -149,14 +172,19 @@ static void add_details(struct table *table, const cJSON *provider)
     snprintf(text, sizeof(text), "%s%s", last4[0] ? "..." : "-", last4);
     table_add(table, TONE_PLAIN, text);
     add_state(table, provider);
-    table_add(table, TONE_DIM, answer_text(provider, "url"));
+    bool is_demo = !strcmp(answer_text(provider, "type"), "demo");
+    table_add(table, TONE_DIM, is_demo ? "-" : answer_text(provider, "url"));
 }
 
 void view_provider_details(const struct screen *screen, const cJSON *providers)
 {
     static const struct column columns[] = {
-        {"PROVIDER", .least = 12}, {"TYPE", .drops = 2},   {"MODELS", .is_right = true, .drops = 3},
-        {"KEY", .drops = 4},       {"STATE", .least = 16}, {"URL", .least = 20, .drops = 1},
+        {"PROVIDER", .least = 12},
+        {"TYPE", .drops = 4},
+        {"MODELS", .is_right = true, .drops = 3},
+        {"KEY", .drops = 2},
+        {"STATE"},
+        {"URL", .least = 16, .drops = 1},
     };
     const cJSON *provider;
     struct table table;

@@ -1,12 +1,14 @@
 /* See daemon.h. Functions stand in the order of the daemon's life. */
 #include "daemon.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,7 +22,9 @@
 #include "net/http1.h"
 #include "service.h"
 
-#define LISTENERS_MAX   16
+#define UNIX_LISTENERS  2 /* control's and HTTP's */
+#define LISTENERS_MAX   (SERVICE_FDS_MAX + UNIX_LISTENERS)
+#define DESCRIPTORS_KEPT 64 /* for files, listeners, control clients, the demo */
 #define RELOAD_DELAY_MS 100 /* editors write a file in several steps */
 #define QUEUE_FACTOR    4   /* what a connection's queue may hold, in streamBuffers */
 
@@ -43,8 +47,8 @@ struct daemon {
     char config_error[ERR_DETAIL];
     uv_signal_t signals[3];
     uv_fs_event_t config_watch;
-    struct timer reload_delay, watchdog, drain;
-    bool is_stopping, has_last_words;
+    struct timer reload_delay, watchdog, drain, farewell;
+    bool is_stopping;
 };
 
 static int reload(void *ctx, struct err *reterr);
@@ -88,7 +92,7 @@ static int open_vault(struct daemon *daemon, struct err *reterr)
 {
     struct gateway *gateway = &daemon->gateway;
     int r = vault_open(daemon->paths.state_dir, daemon->paths.kek_dir, &gateway->vault, reterr);
-    if (r == -ERR_VAULT_CORRUPT) {
+    if (r == -ERR_VAULT_CORRUPT || r == -ERR_FORBIDDEN) {
         log_error("daemon", 0, "%s", reterr->detail);
         gateway->vault = vault_new_broken(reterr);
         return 0;
@@ -98,9 +102,37 @@ static int open_vault(struct daemon *daemon, struct err *reterr)
     return r;
 }
 
-static int open_state(struct daemon *daemon, struct err *reterr)
+/*
+ * A list that cannot be read is set aside, so that the service stays up: tokens and pins are made
+ * anew by the commands that made them.
+ */
+static bool set_aside(const struct daemon *daemon, const char *name, const struct err *err)
+{
+    char path[RENDEZVOUS_PATH + 32], aside[RENDEZVOUS_PATH + 40];
+    (void)snprintf(path, sizeof(path), "%s/%s", daemon->paths.state_dir, name); /* fits */
+    (void)snprintf(aside, sizeof(aside), "%s.bad", path);                       /* as above */
+    if (err->kind != ERR_CONFIG_INVALID || rename(path, aside) < 0)
+        return false;
+    log_error("daemon", 0, "%s; it is now %s and a new one is begun", err->detail, aside);
+    return true;
+}
+
+static int open_lists(struct daemon *daemon, struct err *reterr)
 {
     struct gateway *gateway = &daemon->gateway;
+    const char *dir = daemon->paths.state_dir;
+    int r = tokens_open(dir, &gateway->tokens, reterr);
+    if (r < 0 && set_aside(daemon, "tokens.json", reterr))
+        r = tokens_open(dir, &gateway->tokens, reterr);
+    if (r == 0)
+        r = projects_open(dir, &gateway->projects, reterr);
+    if (r < 0 && set_aside(daemon, "pins.json", reterr))
+        r = projects_open(dir, &gateway->projects, reterr);
+    return r;
+}
+
+static int open_state(struct daemon *daemon, struct err *reterr)
+{
     const struct rendezvous *paths = &daemon->paths;
     int r = private_dir(paths->state_dir, reterr);
     if (r == 0)
@@ -110,9 +142,7 @@ static int open_state(struct daemon *daemon, struct err *reterr)
     if (r == 0)
         r = open_vault(daemon, reterr);
     if (r == 0)
-        r = tokens_open(paths->state_dir, &gateway->tokens, reterr);
-    if (r == 0)
-        r = projects_open(paths->state_dir, &gateway->projects, reterr);
+        r = open_lists(daemon, reterr);
     return r;
 }
 
@@ -144,6 +174,17 @@ static int load_config(struct daemon *daemon, struct config **ret, struct err *r
 
 /* ---- start: listeners ---- */
 
+/* Each request takes a descriptor to the client and one to the provider; some are for ourselves. */
+static int64_t connections_max(const struct options *options)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return options->connectionsMax;
+    int64_t affordable = ((int64_t)limit.rlim_cur - DESCRIPTORS_KEPT) / 2;
+    return affordable < options->connectionsMax ? (affordable > 1 ? affordable : 1)
+                                                : options->connectionsMax;
+}
+
 static struct http_limits limits_of(const struct options *options)
 {
     return (struct http_limits){
@@ -155,13 +196,14 @@ static struct http_limits limits_of(const struct options *options)
         .body_max = (size_t)options->bodyMax,
         .high_mark = (size_t)options->streamBuffer,
         .queue_max = QUEUE_FACTOR * (size_t)options->streamBuffer + (size_t)options->answerMax,
-        .connections_max = (unsigned)options->connectionsMax,
+        .connections_max = (unsigned)connections_max(options),
     };
 }
 
 static void keep_listener(struct daemon *daemon, struct listener *listener)
 {
     const char *address = listener_address(listener);
+    assert(daemon->listener_count < LISTENERS_MAX);
     daemon->listeners[daemon->listener_count++] = listener;
     if (!listener_is_unix(listener))
         (void)snprintf(daemon->urls[daemon->url_count++], sizeof(daemon->urls[0]), "http://%s", address);
@@ -223,7 +265,7 @@ static int listen_unix(struct daemon *daemon, const char *path,
 static int listen_tcp(struct daemon *daemon, struct err *reterr)
 {
     const struct config *config = daemon->gateway.config;
-    for (size_t i = 0; i < config->listen_count && daemon->listener_count < LISTENERS_MAX; i++) {
+    for (size_t i = 0; i < config->listen_count && daemon->url_count < SERVICE_FDS_MAX; i++) {
         struct listener *listener;
         int r = listener_open(daemon->loop, config->listen[i], &http_listener_events, daemon->http,
                               &listener, reterr);
@@ -345,6 +387,7 @@ static void open_timer(struct daemon *daemon, struct timer *timer, void (*fn)(st
 }
 
 static void on_drain_over(struct timer *timer);
+static void on_farewell_over(struct timer *timer);
 
 static void watch(struct daemon *daemon)
 {
@@ -358,6 +401,7 @@ static void watch(struct daemon *daemon)
     open_timer(daemon, &daemon->reload_delay, on_reload_delay);
     open_timer(daemon, &daemon->watchdog, on_watchdog);
     open_timer(daemon, &daemon->drain, on_drain_over);
+    open_timer(daemon, &daemon->farewell, on_farewell_over);
     uv_fs_event_init(uv, &daemon->config_watch);
     daemon->config_watch.data = daemon;
     const char *slash = strrchr(daemon->paths.config_file, '/');
@@ -416,11 +460,22 @@ static void note_ignored_listen(const struct config *old, const struct config *n
         log_warn("daemon", 0, "\"listen\" has changed: restart the daemon to use it");
 }
 
+/* A file that vanishes while it is in use is more likely an accident than a wish for the demo. */
+static int check_still_there(const struct daemon *daemon, struct err *reterr)
+{
+    const char *path = daemon->paths.config_file;
+    if (!daemon->gateway.config->path[0] || access(path, F_OK) == 0)
+        return 0;
+    return err_set(reterr, ERR_NOT_FOUND, "%s is gone; what it said stays in use until a restart", path);
+}
+
 static int reload(void *ctx, struct err *reterr)
 {
     struct daemon *daemon = ctx;
     struct config *config = NULL;
-    int r = load_config(daemon, &config, reterr);
+    int r = check_still_there(daemon, reterr);
+    if (r == 0)
+        r = load_config(daemon, &config, reterr);
     if (r < 0) {
         (void)snprintf(daemon->config_error, sizeof(daemon->config_error), "%s", reterr->detail);
         log_error("daemon", 0, "configuration not reloaded, the old one stays: %s", reterr->detail);
@@ -447,14 +502,6 @@ static void close_listeners(struct daemon *daemon)
     daemon->listener_count = 0;
 }
 
-/* No request runs any more; what was answered last may still be on its way to the client. */
-static void on_idle(struct gateway *gateway)
-{
-    struct daemon *daemon = gateway->owner;
-    daemon->has_last_words = true;
-    timer_start(&daemon->drain, gateway->config->options.clientLingerMs);
-}
-
 /* The last connection is gone: nobody is left to wait for. */
 static void on_empty(void *ctx)
 {
@@ -463,15 +510,19 @@ static void on_empty(void *ctx)
     loop_stop(daemon->loop);
 }
 
+/* Time is over: what runs ends with an error of its own shape, and clients get a moment to read it. */
 static void on_drain_over(struct timer *timer)
 {
     struct daemon *daemon = timer->owner;
-    if (daemon->has_last_words) {
-        loop_stop(daemon->loop);
-        return;
-    }
     log_warn("daemon", 0, "%u requests did not end in time", daemon->gateway.exchanges_active);
-    exchange_end_all(&daemon->gateway); /* on_idle() follows */
+    exchange_end_all(&daemon->gateway);
+    timer_start(&daemon->farewell, daemon->gateway.config->options.clientLingerMs);
+}
+
+static void on_farewell_over(struct timer *timer)
+{
+    struct daemon *daemon = timer->owner;
+    loop_stop(daemon->loop);
 }
 
 static void stop(void *ctx)
@@ -484,12 +535,8 @@ static void stop(void *ctx)
     log_info("daemon", 0, "stopping: %u requests are running", daemon->gateway.exchanges_active);
     close_listeners(daemon);
     daemon->gateway.is_draining = true;
-    daemon->gateway.on_idle = on_idle;
     http_server_drain(daemon->http, on_empty);
-    if (daemon->gateway.exchanges_active == 0)
-        on_idle(&daemon->gateway);
-    else
-        timer_start(&daemon->drain, daemon->gateway.config->options.drainMs);
+    timer_start(&daemon->drain, daemon->gateway.config->options.drainMs);
 }
 
 static void close_watches(struct daemon *daemon)
@@ -500,6 +547,7 @@ static void close_watches(struct daemon *daemon)
     timer_close(&daemon->reload_delay, NULL);
     timer_close(&daemon->watchdog, NULL);
     timer_close(&daemon->drain, NULL);
+    timer_close(&daemon->farewell, NULL);
 }
 
 /* Users of a thing go before the thing. */

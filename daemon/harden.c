@@ -87,6 +87,16 @@ static void clean_environment(void)
         *kept = NULL;
 }
 
+/* Each request takes two descriptors; the soft limit is for programs that use select(). */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer connections are served without */
+}
+
 int harden_process(struct err *reterr)
 {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
@@ -97,5 +107,6 @@ int harden_process(struct err *reterr)
         return err_errno(reterr, ERR_INTERNAL, errno, "cannot give up new privileges");
     (void)umask(077); /* cannot fail */
     clean_environment();
+    raise_descriptors();
     return 0;
 }

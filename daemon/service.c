@@ -8,8 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define FDS_MAX 16
-
 /* The value of a variable as a number; -1 when it is none. */
 static long long number(const char *name)
 {
@@ -27,7 +25,7 @@ int service_listen_fds(void)
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
-    return count > 0 && count <= FDS_MAX ? (int)count : 0;
+    return count > 0 && count <= SERVICE_FDS_MAX ? (int)count : 0;
 }
 
 void service_notify(const char *message)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define SERVICE_FIRST_FD 3
+#define SERVICE_FDS_MAX  16 /* more are not taken */
 
 /* How many sockets were handed over (from SERVICE_FIRST_FD on); the variables are then removed. */
 int service_listen_fds(void);

@@ -65,7 +65,7 @@ static int files(struct rendezvous *paths)
     bad |= join(paths->rpc_socket, paths->runtime_dir, "rpc.sock");
     bad |= join(paths->http_socket, paths->runtime_dir, "http.sock");
     bad |= join(paths->gen_file, paths->runtime_dir, "gen");
-    bad |= join(paths->lock_file, paths->runtime_dir, "lock");
+    bad |= join(paths->lock_file, paths->state_dir, "lock");
     bad |= join(paths->log_file, paths->state_dir, "aictld.log");
     return bad ? -1 : 0;
 }

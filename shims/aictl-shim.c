@@ -394,7 +394,7 @@ static int switch_model(struct session *s, char **args)
     if (model[0])
         printf("%s -> %s via %s\n", name, model, provider);
     else
-        printf("%s: no choice of its own any more; effective here: %s\n", name,
+        printf("%s: no choice of its own any more\n  effective here: %s\n", name,
                effective[0] ? effective : "none");
     return 0;
 }

@@ -7,6 +7,11 @@
  */
 #pragma once
 
+#include <stddef.h>
+
+/* The object that embeds a member, from a pointer to the member. */
+#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 
 /* The pointer's value; the variable is NULL afterwards and cleans up nothing. */

@@ -73,12 +73,21 @@ static void add_addresses(cJSON *status, const struct call *call)
     view_add_text(status, "unix_url", call->gateway->unix_url);
 }
 
+/* What a request for a key would meet: there is no keyfile, or the file itself is damaged. */
+static const char *vault_error(const struct vault *vault)
+{
+    unsigned char mac[VAULT_MAC];
+    int r = vault_is_locked(vault) ? vault_mac(vault, SPAN(""), mac) : 0;
+    return r < 0 ? error_row(r)->name : NULL;
+}
+
 static void add_configuration(cJSON *status, const struct call *call)
 {
     const struct control_hooks *hooks = call->hooks;
     const struct vault *vault = call->gateway->vault;
     view_add_text(status, "vault", vault_is_locked(vault) ? "locked" : "unlocked");
     view_add_text(status, "vault_reason", vault_lock_reason(vault));
+    view_add_text(status, "vault_error", vault_error(vault));
     cJSON *config = cJSON_AddObjectToObject(status, "config");
     view_add_text(config, "path", hooks->config_file);
     view_add_text(config, "error", hooks->config_error ? hooks->config_error(hooks->ctx) : NULL);

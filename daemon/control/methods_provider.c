@@ -156,8 +156,8 @@ static void on_deadline(struct timer *timer)
     struct test *test = timer->owner;
     int64_t ms = test->call->test_ms;
     struct probe_result found = {.latency_ms = ms};
-    (void)err_set(&found.err, ERR_PROVIDER_TIMEOUT, "%s has not answered within %lld ms",
-                  test->provider, (long long)ms);
+    (void)err_set(&found.err, ERR_PROVIDER_TIMEOUT, "%s has not answered within %lld s",
+                  test->provider, (long long)(ms + 999) / 1000);
     tell(test, &found);
 }
 

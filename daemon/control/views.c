@@ -69,7 +69,8 @@ int effective_of(struct gateway *gateway, const struct walk *walk, const char *o
     int index;
     struct name name;
     *ret = (struct effective){0};
-    int r = gateway_view(gateway, walk, override, arena, &ret->view, &index, &name, reterr);
+    int r = gateway_view(gateway, gateway->config, walk, override, arena, &ret->view, &index, &name,
+                         reterr);
     if (r < 0 || index < 0)
         return r;
     ret->choice = &ret->view.choices[index];

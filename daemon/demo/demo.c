@@ -29,13 +29,12 @@ struct performance {
 
 static void on_timer_closed(struct timer *timer)
 {
-    free((char *)timer - offsetof(struct performance, timer));
+    free(container_of(timer, struct performance, timer));
 }
 
 static void perform(struct timer *timer)
 {
-    struct performance *performance =
-        (struct performance *)((char *)timer - offsetof(struct performance, timer));
+    struct performance *performance = container_of(timer, struct performance, timer);
     CLEANUP(bytes_release) struct bytes out = {.max = 65536};
     bool more = script_next(&performance->script, &out);
     while (more && performance->is_fast)
@@ -67,7 +66,10 @@ static void answer_error(struct http_call *call, int status, const char *message
 {
     static const char *const headers[] = {"content-type: application/json", NULL};
     char body[256];
-    int n = snprintf(body, sizeof(body), "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"%s\"}}", message);
+    int n = snprintf(
+        body, sizeof(body),
+        "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":\"%s\"}}",
+        message);
     http_answer(call, status, headers, (struct span){body, (size_t)n});
 }
 
@@ -123,10 +125,11 @@ static void on_request(void *ctx, struct http_call *call)
         answer_whole(call, &script);
 }
 
-static void on_gone(void *ctx, struct http_call *call)
+static void on_gone(void *ctx, struct http_call *call, const struct err *why)
 {
     struct performance *performance = http_user(call);
     (void)ctx;
+    (void)why;
     if (performance)
         timer_close(&performance->timer, on_timer_closed);
 }
@@ -141,7 +144,8 @@ static void write_refusal(void *ctx, struct span path, const struct err *err, st
 {
     (void)ctx;
     (void)path;
-    (void)bytes_addf(out, "{\"error\":{\"message\":\"%s\"}}", error_row(err->kind)->text); /* fits */
+    (void)bytes_addf(out, "{\"error\":{\"message\":\"%s\"}}",
+                     error_row(err->kind)->text); /* fits */
 }
 
 static const struct http_handler handler = {
@@ -155,8 +159,15 @@ static const struct http_handler handler = {
 int demo_open(struct loop *loop, const char *socket_path, struct demo **ret, struct err *reterr)
 {
     static const struct http_limits limits = {
-        .header_ms = STALL_MS, .body_idle_ms = STALL_MS, .write_stall_ms = STALL_MS, .idle_ms = STALL_MS, .linger_ms = STALL_MS,
-        .body_max = BODY_MAX, .high_mark = 65536, .queue_max = 1024 * 1024, .connections_max = CONNECTIONS,
+        .header_ms = STALL_MS,
+        .body_idle_ms = STALL_MS,
+        .write_stall_ms = STALL_MS,
+        .idle_ms = STALL_MS,
+        .linger_ms = STALL_MS,
+        .body_max = BODY_MAX,
+        .high_mark = 65536,
+        .queue_max = 1024 * 1024,
+        .connections_max = CONNECTIONS,
     };
     char address[512];
     struct demo *demo = calloc(1, sizeof(*demo));
@@ -165,7 +176,8 @@ int demo_open(struct loop *loop, const char *socket_path, struct demo **ret, str
     demo->loop = loop;
     demo->server = http_server_new(loop, &limits, &handler, demo);
     (void)snprintf(address, sizeof(address), "unix:%s", socket_path); /* rendezvous bounds it */
-    int r = listener_open(loop, address, &http_listener_events, demo->server, &demo->listener, reterr);
+    int r =
+        listener_open(loop, address, &http_listener_events, demo->server, &demo->listener, reterr);
     if (r < 0) {
         demo_close(demo);
         return r;

@@ -121,6 +121,7 @@ static void close_record(struct attempt *attempt, enum end_reason end, const str
 static void attempt_free(struct attempt *attempt)
 {
     sse_release(&attempt->sse);
+    attempt->gateway->bodies_held -= (int64_t)attempt->request_body.len;
     bytes_release(&attempt->request_body);
     bytes_release(&attempt->body);
     arena_release(&attempt->arena);
@@ -143,6 +144,7 @@ static int build_body(struct attempt *attempt, struct span model, struct span *r
         return 0;
     r = splices_apply(&splices, attempt->view->body, &attempt->request_body);
     *ret = bytes_span(&attempt->request_body);
+    attempt->gateway->bodies_held += (int64_t)attempt->request_body.len;
     return r < 0 ? err_set(reterr, -r, "the request grew above bodyMax") : 0;
 }
 
@@ -178,10 +180,12 @@ static bool client_sent(const struct http_request *client, const char *line)
 static void build_headers(struct attempt *attempt, const struct http_request *client,
                           const char *lines[HEADERS_MAX + 1])
 {
+    static const char own_agent[] = "user-agent: aictl/" AICTL_VERSION;
     const struct dialect *dialect = attempt->dialect;
     size_t count = 0;
     add_line(lines, &count, "content-type: application/json");
-    add_line(lines, &count, "user-agent: aictl/" AICTL_VERSION);
+    if (!client_sent(client, own_agent))
+        add_line(lines, &count, own_agent);
     add_line(lines, &count,
              attempt->view->stream ? "accept: text/event-stream" : "accept: application/json");
     for (size_t i = 0; client && i < client->header_count; i++)
@@ -208,6 +212,30 @@ static int borrow_key(struct attempt *attempt, struct bytes *line, struct err *r
     r = secret_append_header(secret, attempt->dialect->key_header, attempt->dialect->key_prefix, line);
     secret_free(secret);
     return r < 0 ? err_set(reterr, ERR_INTERNAL, "the key does not fit into a header") : 0;
+}
+
+/* `text` without the key that was sent; whole when there is none to look for. */
+static void mask_key(struct attempt *attempt, struct span text, struct bytes *out)
+{
+    const struct provider *provider = attempt->provider;
+    struct secret *secret = NULL;
+    int r = -ERR_NO_KEY;
+    if (provider->key_mode == KEY_MODE_VAULT)
+        r = vault_lend(attempt->gateway->vault, provider->key_id, provider->origin, &secret, NULL);
+    if (r == 0)
+        (void)secret_mask(secret, text, out); /* what does not fit is cut */
+    else
+        (void)bytes_add_span(out, text); /* as above */
+    secret_free(secret);
+}
+
+/* Providers echo keys in their error answers. */
+static void mask_body(struct attempt *attempt)
+{
+    struct bytes masked = {.max = 2 * ERROR_BODY_MAX};
+    mask_key(attempt, bytes_span(&attempt->body), &masked);
+    bytes_release(&attempt->body);
+    attempt->body = masked;
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -289,6 +317,14 @@ static void end(struct attempt *attempt, enum end_reason reason, const struct er
     attempt_free(attempt);
 }
 
+/* What is wrong with the provider's answer, with its name; its words without keys. */
+static void find_fault(struct attempt *attempt, struct err *err, int kind, const char *what)
+{
+    CLEANUP(bytes_release) struct bytes masked = {.max = ERROR_BODY_MAX};
+    mask_key(attempt, span_of(what), &masked);
+    err_set(err, kind, "%s: %s", attempt->provider->name, scrub_text(masked.data ? masked.data : ""));
+}
+
 /* Stops the transfer because of what the provider sent. */
 static void break_off(struct attempt *attempt, enum end_reason reason, const struct err *err)
 {
@@ -318,6 +354,16 @@ void attempt_resume(struct attempt *attempt)
 const char *const *attempt_headers(const struct attempt *attempt)
 {
     return attempt->headers;
+}
+
+bool attempt_has_own_body(const struct attempt *attempt)
+{
+    return attempt->request_body.len > 0;
+}
+
+bool attempt_may_stream(const struct attempt *attempt)
+{
+    return attempt->form == FORM_UNKNOWN || attempt->form == FORM_STREAM;
 }
 
 /* ---- the answer's head ---- */
@@ -397,10 +443,9 @@ static void break_stream(struct attempt *attempt, int kind)
 {
     struct err err = {0};
     if (attempt->tap.error_kind)
-        err_set(&err, kind, "%s", scrub_text(attempt->tap.error_text));
+        find_fault(attempt, &err, kind, attempt->tap.error_text);
     else
-        err_set(&err, ERR_PROVIDER_ANSWER, "an event is above eventMax (%lld bytes)",
-                (long long)attempt->config->options.eventMax);
+        find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "an event is above eventMax");
     break_off(attempt, END_PROVIDER_ERROR, &err);
 }
 
@@ -418,8 +463,7 @@ static void on_body(void *ctx, struct span data)
     }
     if (bytes_add_span(&attempt->body, data) == 0 || attempt->form == FORM_ERROR)
         return; /* of an error's body the beginning is enough */
-    err_set(&err, ERR_PROVIDER_ANSWER, "the answer is above answerMax (%lld bytes)",
-            (long long)attempt->config->options.answerMax);
+    find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "the answer is above answerMax");
     break_off(attempt, END_PROVIDER_ERROR, &err);
 }
 
@@ -446,6 +490,7 @@ static enum end_reason reason_of(const struct err *err)
 static void end_error_answer(struct attempt *attempt)
 {
     struct err err = {0};
+    mask_body(attempt);
     struct api_error error = {0};
     int status = attempt->record.status;
     if (status >= 200 && status < 400) {
@@ -467,9 +512,9 @@ static void end_whole_answer(struct attempt *attempt)
     attempt->dialect->tap_answer(&attempt->tap, bytes_span(&attempt->body));
     attempt->record.content_ms = attempt->record.first_byte_ms;
     if (attempt->tap.error_kind)
-        err_set(&err, attempt->tap.error_kind, "%s", scrub_text(attempt->tap.error_text));
+        find_fault(attempt, &err, attempt->tap.error_kind, attempt->tap.error_text);
     else if (span_trim(bytes_span(&attempt->body)).len == 0)
-        err_set(&err, ERR_PROVIDER_ANSWER, "the answer is empty");
+        find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "the answer is empty");
     end(attempt, err.kind ? END_PROVIDER_ERROR : END_DONE, &err, NULL);
 }
 
@@ -498,9 +543,9 @@ static void end_stream(struct attempt *attempt)
     int r = sse_finish(&attempt->sse, on_last_event, attempt);
     flush_run(attempt);
     if (r < 0 && attempt->tap.error_kind)
-        err_set(&err, -r, "%s", scrub_text(attempt->tap.error_text));
+        find_fault(attempt, &err, -r, attempt->tap.error_text);
     else if (!attempt->tap.has_finish && !(attempt->tap.has_content && attempt->tap.has_end))
-        err_set(&err, ERR_PROVIDER_RESET, "the stream ended without a finish");
+        find_fault(attempt, &err, ERR_PROVIDER_RESET, "the stream ended without a finish");
     end(attempt, err.kind ? (r < 0 ? END_PROVIDER_ERROR : END_PROVIDER_RESET) : END_DONE, &err, NULL);
 }
 

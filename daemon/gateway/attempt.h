@@ -7,7 +7,8 @@
  *   result   how it ended; exactly one, unless the attempt was cancelled by its owner
  *
  * The attempt opens and closes its ledger record, borrows the key from the vault right before the
- * transfer starts, edits the body as the dialect permits, and reads usage with the dialect's tap.
+ * transfer starts, edits the body as the dialect permits (a copy, counted like the client's body), and
+ * reads usage with the dialect's tap.
  */
 #pragma once
 
@@ -61,5 +62,9 @@ void attempt_cancel(struct attempt *attempt, enum end_reason end);
 void attempt_pause(struct attempt *attempt);
 /* Undoes attempt_pause(). */
 void attempt_resume(struct attempt *attempt);
+/* True when an edited copy of the request is sent: the view's body is not needed after content. */
+bool attempt_has_own_body(const struct attempt *attempt);
+/* False once the answer's head said that it is no stream: its end is to be waited for. */
+bool attempt_may_stream(const struct attempt *attempt);
 /* The answer's headers, once output came; see attempt_result. */
 const char *const *attempt_headers(const struct attempt *attempt);

@@ -41,7 +41,7 @@ int choose(struct gateway *gateway, const struct config *config, const struct di
     struct project_view view;
     struct name effective;
     int index;
-    int r = gateway_view(gateway, walk, override, arena, &view, &index, &effective, reterr);
+    int r = gateway_view(gateway, config, walk, override, arena, &view, &index, &effective, reterr);
     if (r < 0)
         return r;
     *ret = (struct candidates){.project = view.name};

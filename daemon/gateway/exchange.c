@@ -33,7 +33,7 @@ struct exchange {
     struct arena arena;
     const char *token_dir; /* NULL: the global token, or none */
     const char *override;
-    int64_t body_reserved; /* of gateway->bodies_held */
+    int64_t body_held; /* of gateway->bodies_held */
     struct bytes body;
     struct request_view view;
     struct walk_request *walk_request;
@@ -42,7 +42,10 @@ struct exchange {
     unsigned retries;
     struct attempt *attempt;
     struct bytes held; /* output that waits for the first content */
-    struct timer timer; /* TRYING: a retry's pause or the silence; ANSWERING: keep-alive */
+    struct timer timer; /* TRYING: the silence before the head; ANSWERING: keep-alive */
+    struct timer pause; /* before another attempt at the same provider */
+    unsigned open_timers;
+    bool is_gone; /* the client left */
     struct attempt_record record; /* what every attempt's record starts with */
     int64_t started_us;
 };
@@ -53,7 +56,8 @@ static void choose_model(struct exchange *exchange, const struct walk *walk);
 static void try_candidate(struct exchange *exchange);
 static void on_output(void *ctx, struct span bytes, bool has_content);
 static void on_attempt_end(void *ctx, const struct attempt_result *result);
-static void on_timer(struct timer *timer);
+static void on_silence(struct timer *timer);
+static void on_pause_over(struct timer *timer);
 static void close_exchange(struct exchange *exchange, const char *outcome);
 
 static const struct attempt_events attempt_events = {on_output, on_attempt_end};
@@ -102,17 +106,6 @@ static int check_token(struct gateway *gateway, struct http_call *call, bool is_
     return r == -ERR_UNAUTHORIZED && http_call_is_unix(call) ? 0 : r;
 }
 
-/* Room for the body, before it is read. A chunked one is counted when it is complete. */
-static int reserve_body(struct gateway *gateway, const struct http_request *request,
-                        struct err *reterr)
-{
-    int64_t announced = request->content_length > 0 ? request->content_length : 0;
-    if (gateway->bodies_held + announced > gateway->config->options.bodiesMax)
-        return err_set(reterr, ERR_BUSY, "request bodies take up bodiesMax (%lld bytes)",
-                       (long long)gateway->config->options.bodiesMax);
-    return 0;
-}
-
 static int check_head(struct gateway *gateway, struct http_call *call,
                       const struct endpoint *endpoint, const struct token_info **ret_token,
                       struct err *reterr)
@@ -123,8 +116,6 @@ static int check_head(struct gateway *gateway, struct http_call *call,
         r = check_token(gateway, call, endpoint->is_open, ret_token, reterr);
     if (r == 0)
         r = check_route(endpoint, request, reterr);
-    if (r == 0)
-        r = reserve_body(gateway, request, reterr);
     return r;
 }
 
@@ -150,7 +141,6 @@ static struct exchange *exchange_new(struct gateway *gateway, struct http_call *
     exchange->endpoint = endpoint->kind;
     exchange->config = config_ref(gateway->config);
     exchange->held.max = (size_t)exchange->config->options.streamBuffer + LOOP_SCRATCH;
-    exchange->body_reserved = request->content_length > 0 ? request->content_length : 0;
     exchange->started_us = loop_clock_us();
     arena_init(&exchange->arena, ARENA_MAX);
     if (token && token->dir)
@@ -160,8 +150,9 @@ static struct exchange *exchange_new(struct gateway *gateway, struct http_call *
     exchange->record.exchange = exchange->id;
     note_client(&exchange->record, request);
     (void)snprintf(exchange->record.surface, LEDGER_NAME, "%s", endpoint->surface->name);
-    timer_open(&exchange->timer, gateway->loop, on_timer);
-    gateway->bodies_held += exchange->body_reserved;
+    timer_open(&exchange->timer, gateway->loop, on_silence);
+    timer_open(&exchange->pause, gateway->loop, on_pause_over);
+    exchange->open_timers = 2;
     gateway->exchanges_total++;
     gateway->exchanges_active++;
     exchange->next = gateway->exchanges;
@@ -191,6 +182,25 @@ static int on_head(void *ctx, struct http_call *call)
     return 0;
 }
 
+/* Bytes of the body come: they count until they are released. */
+static bool may_hold(void *ctx, struct http_call *call, size_t more)
+{
+    struct gateway *gateway = ctx;
+    struct exchange *exchange = http_user(call);
+    if (gateway->bodies_held + (int64_t)more > exchange->config->options.bodiesMax)
+        return false;
+    gateway->bodies_held += (int64_t)more;
+    exchange->body_held += (int64_t)more;
+    return true;
+}
+
+static void release_body(struct exchange *exchange)
+{
+    exchange->gateway->bodies_held -= exchange->body_held;
+    exchange->body_held = 0;
+    bytes_release(&exchange->body);
+}
+
 /* ---- the request is complete: project and model ---- */
 
 static void refuse(struct exchange *exchange, const struct err *err)
@@ -198,7 +208,6 @@ static void refuse(struct exchange *exchange, const struct err *err)
     const struct provider *provider =
         exchange->candidates.count ? exchange->candidates.list[exchange->candidate].provider : NULL;
     struct http_call *call = exchange->call;
-    exchange->gateway->exchanges_failed++;
     exchange->call = NULL;
     refuse_call(call, exchange->surface, err, provider ? provider->name : NULL);
     close_exchange(exchange, err->detail);
@@ -208,17 +217,9 @@ static void on_request(void *ctx, struct http_call *call)
 {
     struct exchange *exchange = http_user(call);
     struct http_request *request = http_call_request_mutable(call);
-    struct gateway *gateway = ctx;
-    struct err err = {0};
+    (void)ctx;
     exchange->body = request->body;
     request->body = (struct bytes){.max = exchange->body.max};
-    gateway->bodies_held += (int64_t)exchange->body.len - exchange->body_reserved;
-    exchange->body_reserved = (int64_t)exchange->body.len;
-    if (gateway->bodies_held > exchange->config->options.bodiesMax) {
-        err_set(&err, ERR_BUSY, "request bodies take up bodiesMax");
-        refuse(exchange, &err);
-        return;
-    }
     exchange_start(exchange);
 }
 
@@ -282,6 +283,13 @@ static void on_walk(void *ctx, struct walk *walk, const struct err *err)
         choose_model(exchange, walk);
 }
 
+/* A stream's head goes out after so much silence. */
+static void arm_silence(struct exchange *exchange)
+{
+    if (exchange->view.stream && exchange->surface->keepalive)
+        timer_start(&exchange->timer, exchange->config->options.silenceCommitMs);
+}
+
 static void choose_model(struct exchange *exchange, const struct walk *walk)
 {
     struct err err = {0};
@@ -292,20 +300,13 @@ static void choose_model(struct exchange *exchange, const struct walk *walk)
     }
     (void)snprintf(exchange->record.project, LEDGER_NAME, "%s", exchange->candidates.project);
     enter(exchange, TRYING);
+    arm_silence(exchange);
     try_candidate(exchange);
 }
 
 /* ---- attempts ---- */
 
 static void fail(struct exchange *exchange, const struct err *err, const struct attempt_result *result);
-
-/* A stream's head goes out after so much silence, counted from the request's start. */
-static void arm_silence(struct exchange *exchange)
-{
-    int64_t waited = (loop_clock_us() - exchange->started_us) / 1000;
-    if (exchange->view.stream && exchange->surface->keepalive)
-        timer_start(&exchange->timer, exchange->config->options.silenceCommitMs - waited);
-}
 
 static void try_candidate(struct exchange *exchange)
 {
@@ -321,25 +322,45 @@ static void try_candidate(struct exchange *exchange)
         .record = exchange->record,
     };
     bytes_clear(&exchange->held);
-    arm_silence(exchange);
     exchange->attempt = attempt_start(exchange->gateway, &plan, &attempt_events, exchange, &err);
     if (!exchange->attempt)
         fail(exchange, &err, NULL);
 }
 
-/* Answer headers: the provider's that may be passed on, and our own. */
+static const char *const stream_headers[] = {"cache-control: no-cache", NULL};
+
+/* True when one of `count` header lines has the name of `line`. */
+static bool is_named(const char *const *headers, size_t count, const char *line)
+{
+    struct span rest, name = span_cut(span_of(line), ':', &rest);
+    for (size_t i = 0; i < count; i++) {
+        struct span other = span_cut(span_of(headers[i]), ':', &rest);
+        if (span_equal_nocase(name, other))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Answer headers: the provider's that may be passed on, `own` (NULL or ended by NULL) instead of
+ * those of the same name, and what is ours always.
+ */
 static void start_answer(struct exchange *exchange, int status, const char *const *provider_headers,
-                         const char *extra, int64_t length)
+                         const char *const *own, int64_t length)
 {
     const struct candidate *candidate = &exchange->candidates.list[exchange->candidate];
     const char *headers[ANSWER_HEAD + 1];
     size_t count = 0;
-    while (provider_headers && *provider_headers && count < ANSWER_HEAD - 4)
-        headers[count++] = *provider_headers++;
-    if (extra)
-        headers[count++] = extra;
-    const char *id = arena_printf(&exchange->arena, "x-aictl-request-id: %llu", (unsigned long long)exchange->id);
-    const char *model = arena_printf(&exchange->arena, "x-aictl-model: %s/%s", candidate->provider->name, candidate->model);
+    for (; own && *own; own++)
+        headers[count++] = *own;
+    size_t own_count = count;
+    for (; provider_headers && *provider_headers && count < ANSWER_HEAD - 2; provider_headers++)
+        if (!is_named(headers, own_count, *provider_headers))
+            headers[count++] = *provider_headers;
+    const char *id = arena_printf(&exchange->arena, "x-aictl-request-id: %llu",
+                                  (unsigned long long)exchange->id);
+    const char *model = arena_printf(&exchange->arena, "x-aictl-model: %s/%s",
+                                     candidate->provider->name, candidate->model);
     if (id)
         headers[count++] = id;
     if (model)
@@ -361,11 +382,23 @@ static void arm_keepalive(struct exchange *exchange)
 static void commit_head(struct exchange *exchange)
 {
     static const char *const waiting[] = {"content-type: text/event-stream", NULL};
-    const char *const *headers = attempt_headers(exchange->attempt);
-    start_answer(exchange, 200, headers[0] ? headers : waiting, "cache-control: no-cache", -1);
+    const char *const *headers = exchange->attempt ? attempt_headers(exchange->attempt) : NULL;
+    bool has_headers = headers && headers[0];
+    start_answer(exchange, 200, has_headers ? headers : waiting, stream_headers, -1);
     http_write(exchange->call, bytes_span(&exchange->held));
     bytes_release(&exchange->held);
     arm_keepalive(exchange);
+}
+
+/* Content came, so nothing is sent again: of two copies of the request the client's can go. */
+static void let_go_of_body(struct exchange *exchange)
+{
+    if (!exchange->body.data || !attempt_has_own_body(exchange->attempt))
+        return;
+    exchange->view.body = (struct span){NULL, 0};
+    exchange->view.root = exchange->view.model = exchange->view.stream_options = (struct json){0};
+    exchange->view.model_text = (struct span){NULL, 0};
+    release_body(exchange);
 }
 
 static void on_output(void *ctx, struct span bytes, bool has_content)
@@ -379,6 +412,8 @@ static void on_output(void *ctx, struct span bytes, bool has_content)
     }
     http_write(exchange->call, bytes);
     arm_keepalive(exchange);
+    if (has_content)
+        let_go_of_body(exchange);
     if (http_is_full(exchange->call))
         attempt_pause(exchange->attempt);
 }
@@ -391,11 +426,12 @@ static void on_drain(void *ctx, struct http_call *call)
         attempt_resume(exchange->attempt);
 }
 
-static void on_timer(struct timer *timer)
+/* Too long without a byte for the client: the head goes out, or a sign of life. */
+static void on_silence(struct timer *timer)
 {
-    struct exchange *exchange = (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
-    if (!exchange->attempt) {
-        try_candidate(exchange); /* the pause is over */
+    struct exchange *exchange = container_of(timer, struct exchange, timer);
+    if (exchange->state == TRYING && exchange->attempt && !attempt_may_stream(exchange->attempt)) {
+        arm_keepalive(exchange); /* its answer is no stream: what it is shows at its end */
         return;
     }
     if (exchange->state == TRYING)
@@ -418,7 +454,7 @@ static void finish(struct exchange *exchange, const char *outcome)
 static void finish_stream(struct exchange *exchange, const struct attempt_result *result)
 {
     if (exchange->state == TRYING) {
-        start_answer(exchange, 200, result->headers, "cache-control: no-cache", -1);
+        start_answer(exchange, 200, result->headers, stream_headers, -1);
         http_write(exchange->call, bytes_span(&exchange->held));
     }
     if (!result->tap->has_end)
@@ -427,9 +463,10 @@ static void finish_stream(struct exchange *exchange, const struct attempt_result
 }
 
 static void finish_whole(struct exchange *exchange, int status, struct span body,
-                         const struct attempt_result *result, const char *extra, const char *outcome)
+                         const struct attempt_result *result, const char *const *own,
+                         const char *outcome)
 {
-    start_answer(exchange, status, result->headers, extra, (int64_t)body.len);
+    start_answer(exchange, status, result->headers, own, (int64_t)body.len);
     http_write(exchange->call, body);
     finish(exchange, outcome);
 }
@@ -441,7 +478,6 @@ static void finish_broken(struct exchange *exchange, const struct err *err)
     CLEANUP(bytes_release) struct bytes event = {.max = 16384};
     const char *name = exchange->candidates.list[exchange->candidate].provider->name;
     struct api_error error = refusal_error(err, name, &message);
-    exchange->gateway->exchanges_failed++;
     (void)exchange->surface->write_stream_error(&error, &event); /* bounded by the message */
     http_write(exchange->call, bytes_span(&event));
     finish(exchange, err->detail);
@@ -455,30 +491,37 @@ static void finish_unexpected(struct exchange *exchange)
     finish_broken(exchange, &err);
 }
 
+/* The words of a provider's error that is not in the caller's shape, with name and next step. */
+static int reshape_error(struct exchange *exchange, const struct attempt_result *result,
+                         struct bytes *body)
+{
+    CLEANUP(bytes_release) struct bytes message = {0};
+    const char *name = exchange->candidates.list[exchange->candidate].provider->name;
+    struct api_error error = refusal_error(&result->err, name, &message);
+    error.status = result->status;
+    error.code = result->error.code ? result->error.code : error.code;
+    return exchange->surface->write_error(&error, body);
+}
+
 /*
- * The provider's own error answer: status and words kept, in the caller's shape. A refused key is not
- * the client's: it gets our words with the step that mends it.
+ * The provider's own error answer: its status, and its bytes where they have the caller's shape. A
+ * refused key is not the client's fault: it gets our words with the step that mends it (fail()).
  */
 static void pass_error(struct exchange *exchange, const struct attempt_result *result)
 {
+    static const char *const headers[] = {"content-type: application/json",
+                                          "x-should-retry: false", NULL};
+    static const char *const retryable[] = {"content-type: application/json", NULL};
     CLEANUP(bytes_release) struct bytes body = {.max = 4 * 1024 * 1024};
-    struct api_error error = result->error;
-    int r;
-    if (exchange->surface->is_own_error(result->body)) {
-        r = scrub_body(result->body, &body);
-    } else {
-        CLEANUP(bytes_release) struct bytes message = {.max = 1024 * 1024};
-        (void)scrub_body(error.message, &message); /* what does not fit is cut */
-        error.message = bytes_span(&message);
-        r = exchange->surface->write_error(&error, &body);
-    }
+    int r = exchange->surface->is_own_error(result->body)
+                ? scrub_body(result->body, &body)
+                : reshape_error(exchange, result, &body);
     if (r < 0) {
         refuse(exchange, &result->err);
         return;
     }
-    exchange->gateway->exchanges_failed++;
     finish_whole(exchange, result->status, bytes_span(&body), result,
-                 error_row(error.kind)->retryable ? NULL : "x-should-retry: false", result->err.detail);
+                 error_row(result->error.kind)->retryable ? retryable : headers, result->err.detail);
 }
 
 /* Nothing was seen by the client: another attempt, or the error as an answer. */
@@ -488,6 +531,10 @@ static void fail(struct exchange *exchange, const struct err *err, const struct 
     enum retry_step step = retry_decide(err->kind, exchange->retries,
                                         exchange->config->options.maxRetries, has_next);
     uint32_t random;
+    if (exchange->state == ANSWERING) { /* the silence has sent the head meanwhile */
+        finish_broken(exchange, err);
+        return;
+    }
     if (result && result->error.kind && err->kind != ERR_PROVIDER_AUTH) {
         pass_error(exchange, result);
         return;
@@ -503,21 +550,22 @@ static void fail(struct exchange *exchange, const struct err *err, const struct 
         return;
     }
     loop_random(&random, sizeof(random));
-    timer_start(&exchange->timer, retry_pause_ms(exchange->retries - 1, random));
+    timer_start(&exchange->pause, retry_pause_ms(exchange->retries - 1, random));
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    try_candidate(container_of(timer, struct exchange, pause));
 }
 
 static void on_attempt_end(void *ctx, const struct attempt_result *result)
 {
     struct exchange *exchange = ctx;
     exchange->attempt = NULL;
-    timer_stop(&exchange->timer);
-    bool is_late = exchange->state == ANSWERING && !result->is_stream;
-    if (exchange->state == ANSWERING && result->end != END_DONE)
-        finish_broken(exchange, &result->err);
-    else if (is_late)
-        finish_unexpected(exchange);
-    else if (result->end != END_DONE)
+    if (result->end != END_DONE)
         fail(exchange, &result->err, result);
+    else if (exchange->state == ANSWERING && !result->is_stream)
+        finish_unexpected(exchange);
     else if (result->is_stream)
         finish_stream(exchange, result);
     else
@@ -526,20 +574,32 @@ static void on_attempt_end(void *ctx, const struct attempt_result *result)
 
 /* ---- over ---- */
 
-static void on_gone(void *ctx, struct http_call *call)
+static void on_gone(void *ctx, struct http_call *call, const struct err *why)
 {
     struct exchange *exchange = http_user(call);
     (void)ctx;
+    (void)why;
     exchange->call = NULL;
+    exchange->is_gone = true;
     if (exchange->attempt)
         attempt_cancel(TAKE(exchange->attempt), END_CLIENT_GONE);
     close_exchange(exchange, "the client left");
 }
 
-static void on_closed(struct timer *timer)
+static void close_timer(struct exchange *exchange)
 {
-    struct exchange *exchange = (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
-    free(exchange);
+    if (--exchange->open_timers == 0)
+        free(exchange);
+}
+
+static void on_timer_closed(struct timer *timer)
+{
+    close_timer(container_of(timer, struct exchange, timer));
+}
+
+static void on_pause_closed(struct timer *timer)
+{
+    close_timer(container_of(timer, struct exchange, pause));
 }
 
 static void log_end(const struct exchange *exchange, const char *outcome)
@@ -563,7 +623,8 @@ static void close_exchange(struct exchange *exchange, const char *outcome)
     log_end(exchange, outcome);
     if (exchange->walk_request)
         project_cache_cancel(exchange->walk_request);
-    gateway->bodies_held -= exchange->body_reserved;
+    gateway->exchanges_failed += outcome && !exchange->is_gone;
+    release_body(exchange);
     gateway->exchanges_active--;
     if (exchange->prev)
         exchange->prev->next = exchange->next;
@@ -571,13 +632,11 @@ static void close_exchange(struct exchange *exchange, const char *outcome)
         gateway->exchanges = exchange->next;
     if (exchange->next)
         exchange->next->prev = exchange->prev;
-    bytes_release(&exchange->body);
     bytes_release(&exchange->held);
     arena_release(&exchange->arena);
     config_unref(exchange->config);
-    timer_close(&exchange->timer, on_closed);
-    if (gateway->is_draining && gateway->exchanges_active == 0 && gateway->on_idle)
-        gateway->on_idle(gateway);
+    timer_close(&exchange->timer, on_timer_closed);
+    timer_close(&exchange->pause, on_pause_closed);
 }
 
 void exchange_end_all(struct gateway *gateway)
@@ -597,6 +656,7 @@ void exchange_end_all(struct gateway *gateway)
 
 const struct http_handler exchange_http_handler = {
     .on_head = on_head,
+    .may_hold = may_hold,
     .on_request = on_request,
     .on_gone = on_gone,
     .on_drain = on_drain,

@@ -53,8 +53,7 @@ struct gateway {
     unsigned exchanges_active;
     struct exchange *exchanges; /* those under way */
     int64_t bodies_held; /* bytes of all request bodies */
-    bool is_draining;
-    void (*on_idle)(struct gateway *gateway); /* draining and nothing active any more */
+    bool is_draining; /* the daemon stops: nothing is tried again */
     void *owner;
 };
 
@@ -65,10 +64,11 @@ void gateway_set_config(struct gateway *gateway, struct config *config);
 struct health *gateway_health(struct gateway *gateway, const char *provider);
 
 /*
- * The effective choice of a directory. walk NULL: the global project. Everything lives in the arena;
+ * The effective choice of a directory by a snapshot: the indexes in *ret_name are of its catalogue.
+ * walk NULL: the global project. Everything lives in the arena;
  * *ret_index is the effective choice or -1 and *ret_name its candidates.
  */
-int gateway_view(struct gateway *gateway, const struct walk *walk, const char *override,
+int gateway_view(struct gateway *gateway, const struct config *config, const struct walk *walk, const char *override,
                  struct arena *arena, struct project_view *ret, int *ret_index,
                  struct name *ret_name, struct err *reterr);
 

@@ -60,7 +60,7 @@ static void on_end(void *ctx, const struct attempt_result *result)
 static void on_failed(struct later *later)
 {
     struct gateway_probe *probe =
-        (struct gateway_probe *)((char *)later - offsetof(struct gateway_probe, failed));
+        container_of(later, struct gateway_probe, failed);
     struct err err = probe->err;
     tell(probe, 0, &err);
 }

@@ -1,35 +1,31 @@
 /* See refusal.h. */
 #include "gateway/refusal.h"
 
-#include <stdio.h>
-
 #include "base/own.h"
 #include "gateway/endpoint.h"
 #include "gateway/scrub.h"
 
 #define MESSAGE_MAX 2048
 
-/* "aictl login PROVIDER" as the user would type it. */
-static struct span fill_in(struct span message, const char *provider, struct bytes *filled)
+/* The next step as the user would type it: "aictl login PROVIDER" with the provider's name. */
+static void add_next(const char *next, const char *provider, struct bytes *out)
 {
-    static const struct span blank = {"PROVIDER", 8};
-    const char *hit = provider ? memmem(message.at, message.len, blank.at, blank.len) : NULL;
-    if (!hit)
-        return message;
-    size_t before = (size_t)(hit - message.at);
-    struct span rest = {hit + blank.len, message.len - before - blank.len};
-    (void)bytes_addf(filled, SPAN_FMT "%s" SPAN_FMT, (int)before, message.at, provider, SPAN_ARG(rest));
-    return bytes_span(filled);
+    static const char blank[] = "PROVIDER";
+    const char *hit = provider ? strstr(next, blank) : NULL;
+    if (hit) /* what does not fit is cut */
+        (void)bytes_addf(out, " (%.*s%s%s)", (int)(hit - next), next, provider, hit + strlen(blank));
+    else
+        (void)bytes_addf(out, " (%s)", next);
 }
 
 struct api_error refusal_error(const struct err *err, const char *provider, struct bytes *out)
 {
-    char message[MESSAGE_MAX];
     const struct error_row *row = error_row(err->kind);
-    err_message(err, message, sizeof(message));
-    CLEANUP(bytes_release) struct bytes filled = {.max = 2 * MESSAGE_MAX};
-    out->max = 2 * MESSAGE_MAX;
-    (void)scrub_body(fill_in(span_of(message), provider, &filled), out); /* what does not fit is cut */
+    out->max = MESSAGE_MAX;
+    (void)bytes_addf(out, "%s%s", row->text, err->detail[0] ? ": " : ""); /* fits */
+    (void)scrub_body(span_of(err->detail), out);                          /* what does not fit is cut */
+    if (row->next)
+        add_next(row->next, provider, out);
     return (struct api_error){
         .kind = err->kind, .status = row->http_status, .message = bytes_span(out), .code = row->type};
 }

@@ -24,7 +24,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define HEAD_MAX      65536 /* bytes of an answer's head */
 #define HEADERS_MAX   128
 #define IDLE_HANDLES  64    /* easy handles kept for reuse per share */
 #define RESOLVING_MAX 32    /* names being resolved at a time, abandoned ones included */
@@ -436,9 +435,9 @@ static size_t on_header(char *data, size_t size, size_t count, void *ctx)
         bytes_clear(&fetch->head);
         fetch->header_count = 0;
     }
-    if (fetch->head_seen > HEAD_MAX || keep_line(fetch, line) < 0) {
+    if (fetch->head_seen > FETCH_HEAD_MAX || keep_line(fetch, line) < 0) {
         err_set(&fetch->err, ERR_PROVIDER_ANSWER, "its head is above %d bytes or %d headers",
-                HEAD_MAX, HEADERS_MAX);
+                FETCH_HEAD_MAX, HEADERS_MAX);
         return 0;
     }
     return size * count;
@@ -474,7 +473,7 @@ static void unlink_fetch(struct fetch *fetch)
 
 static void on_timer_closed(struct timer *timer)
 {
-    free((char *)timer - offsetof(struct fetch, timer));
+    free(container_of(timer, struct fetch, timer));
 }
 
 /* The handle goes back, the secret is wiped (curl_memory.h), the memory goes with the timer. */
@@ -594,7 +593,7 @@ static void arm(struct fetch *fetch)
 
 static void on_limit(struct timer *timer)
 {
-    struct fetch *fetch = (struct fetch *)((char *)timer - offsetof(struct fetch, timer));
+    struct fetch *fetch = container_of(timer, struct fetch, timer);
     int64_t now = loop_now_ms(fetch->share->pool->loop);
     if (time_left(fetch, now) > 0)
         arm(fetch);
@@ -736,7 +735,7 @@ struct fetch *fetch_start(struct fetch_pool *pool, const struct fetch_request *r
     fetch->share = share;
     fetch->events = events;
     fetch->ctx = ctx;
-    fetch->head.max = HEAD_MAX;
+    fetch->head.max = FETCH_HEAD_MAX;
     fetch->first_byte_ms = request->first_byte_ms;
     fetch->idle_ms = request->idle_ms;
     fetch->total_ms = request->total_ms;
@@ -782,7 +781,7 @@ void fetch_pause(struct fetch *fetch)
 
 static void on_resume(struct later *later)
 {
-    struct fetch *fetch = (struct fetch *)((char *)later - offsetof(struct fetch, resume));
+    struct fetch *fetch = container_of(later, struct fetch, resume);
     struct share *share = fetch->share;
     fetch->is_paused = false;
     fetch->last_ms = loop_now_ms(share->pool->loop);

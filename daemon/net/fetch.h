@@ -16,6 +16,8 @@
 #include "base/err.h"
 #include "net/loop.h"
 
+#define FETCH_HEAD_MAX 65536 /* bytes of an answer's head, interim ones included */
+
 struct fetch_pool;
 struct fetch;
 

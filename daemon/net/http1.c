@@ -13,15 +13,17 @@
  */
 #include "net/http1.h"
 
-#include "base/log.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define PIPELINE_MAX 65536 /* bytes of further requests held while one is answered */
+#include "base/log.h"
+#include "base/own.h"
+
+#define PIPELINE_MAX 65536 /* bytes of further requests that may come while one is answered */
 #define INPUT_MAX    (PIPELINE_MAX + LOOP_SCRATCH)
+#define INPUT_KEPT   65536 /* room that an empty input keeps */
 
 #define NEVER_CHECKED UINT64_MAX /* as sent_at_check: the first stall check finds progress */
 
@@ -48,7 +50,6 @@ struct connection {
     struct bytes input;
     struct http_scan scan; /* of the head at the start of the input */
     struct http_call call;
-    struct http_limits limits;
     int port;
     int open_handles;
     bool had_request;
@@ -75,12 +76,18 @@ static void take_input(struct connection *connection);
 
 static struct connection *of_stream(struct stream *stream)
 {
-    return (struct connection *)((char *)stream - offsetof(struct connection, stream));
+    return container_of(stream, struct connection, stream);
 }
 
 static struct connection *of_call(const struct http_call *call)
 {
-    return (struct connection *)((const char *)call - offsetof(struct connection, call));
+    return container_of(call, struct connection, call);
+}
+
+/* The limits in force: they may change while a connection lives. */
+static const struct http_limits *limits_of(const struct connection *connection)
+{
+    return &connection->server->limits;
 }
 
 /* ---- states ---- */
@@ -97,20 +104,20 @@ static void enter(struct connection *connection, enum state state)
     connection->state = state;
 }
 
-/* The client left or broke the rules: the handler hears of it once. */
-static void tell_gone(struct connection *connection)
+/* The call cannot go on: the handler hears of it once. */
+static void tell_gone(struct connection *connection, const struct err *why)
 {
     struct http_call *call = &connection->call;
     if (!call->is_told)
         return;
     call->is_told = false;
-    connection->server->handler->on_gone(connection->server->ctx, call);
+    connection->server->handler->on_gone(connection->server->ctx, call, why);
 }
 
-static void close_connection(struct connection *connection)
+static void close_connection(struct connection *connection, const struct err *why)
 {
     later_cancel(&connection->next);
-    tell_gone(connection);
+    tell_gone(connection, why);
     timer_stop(&connection->timer);
     stream_close(&connection->stream);
 }
@@ -167,29 +174,38 @@ static bool is_sendable(const char *header)
     return !strpbrk(header, "\r\n");
 }
 
-static void write_head(struct connection *connection, int status, http_headers headers,
-                       int64_t length)
+static int build_head(struct connection *connection, int status, http_headers headers,
+                      int64_t length, struct bytes *out)
 {
-    struct http_call *call = &connection->call;
-    struct bytes head = {.max = 65536};
-    int r = bytes_addf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\n",
+    const struct http_call *call = &connection->call;
+    int r = bytes_addf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nX-Content-Type-Options: nosniff\r\n",
                        status, reason(status), date_of(connection->server));
     for (; headers && *headers; headers++)
         if (is_sendable(*headers))
-            r |= bytes_addf(&head, "%s\r\n", *headers);
+            r |= bytes_addf(out, "%s\r\n", *headers);
     if (length >= 0)
-        r |= bytes_addf(&head, "Content-Length: %lld\r\n", (long long)length);
+        r |= bytes_addf(out, "Content-Length: %lld\r\n", (long long)length);
     else if (call->is_chunked)
-        r |= bytes_addf(&head, "Transfer-Encoding: chunked\r\n");
+        r |= bytes_addf(out, "Transfer-Encoding: chunked\r\n");
     if (call->close_after)
-        r |= bytes_addf(&head, "Connection: close\r\n");
+        r |= bytes_addf(out, "Connection: close\r\n");
     else if (call->request.minor == 0)
-        r |= bytes_addf(&head, "Connection: keep-alive\r\n");
-    r |= bytes_addf(&head, "\r\n");
-    if (r == 0)
-        (void)stream_write(&connection->stream,
-                           bytes_span(&head)); /* a gone client is told of by on_end */
-    bytes_release(&head);
+        r |= bytes_addf(out, "Connection: keep-alive\r\n");
+    return r | bytes_addf(out, "\r\n");
+}
+
+/* A head that does not leave whole ends the connection: its body must not go out alone. */
+static void write_head(struct connection *connection, int status, http_headers headers,
+                       int64_t length)
+{
+    CLEANUP(bytes_release) struct bytes head = {.max = HTTP_ANSWER_HEAD_MAX};
+    if (build_head(connection, status, headers, length, &head) == 0) {
+        (void)stream_write(&connection->stream, bytes_span(&head)); /* failing, it closes or ends */
+        return;
+    }
+    log_warn("net", 0, "an answer's head is above %d bytes: the connection is closed",
+             HTTP_ANSWER_HEAD_MAX);
+    stream_close(&connection->stream);
 }
 
 void http_start(struct http_call *call, int status, http_headers headers, int64_t length)
@@ -227,14 +243,23 @@ bool http_is_full(const struct http_call *call)
     return stream_is_full(&of_call(call)->stream);
 }
 
-/* Requests further ahead than PIPELINE_MAX stay with the kernel until they can be looked at. */
+/*
+ * Between two calls requests far ahead stay with the kernel. Never during a call: a paused stream
+ * does not notice that the client has left, and the provider would go on working for nobody.
+ */
 static void regulate_reading(struct connection *connection)
 {
-    bool must_wait = connection->state == CALL || connection->next.queued;
-    if (must_wait && connection->input.len > PIPELINE_MAX)
+    if (connection->state != CALL && connection->input.len > PIPELINE_MAX)
         stream_pause(&connection->stream);
     else
         stream_resume(&connection->stream);
+}
+
+/* Pipelining does not outrun back-pressure: what is full has to drain before the next request. */
+static void take_input_later(struct connection *connection)
+{
+    if (connection->input.len && !stream_is_full(&connection->stream))
+        loop_later(connection->server->loop, &connection->next, go_on);
 }
 
 static void reset_call(struct http_call *call)
@@ -250,7 +275,7 @@ static void linger(struct connection *connection)
     connection->sent_at_check = NEVER_CHECKED;
     stream_shutdown_when_sent(&connection->stream);
     stream_resume(&connection->stream);
-    timer_start(&connection->timer, connection->limits.linger_ms);
+    timer_start(&connection->timer, limits_of(connection)->linger_ms);
 }
 
 void http_finish(struct http_call *call)
@@ -268,16 +293,15 @@ void http_finish(struct http_call *call)
     enter(connection, IDLE);
     reset_call(call);
     connection->sent_at_check = NEVER_CHECKED;
-    timer_start(&connection->timer, connection->limits.idle_ms);
-    if (connection->input.len)
-        loop_later(connection->server->loop, &connection->next, go_on);
+    timer_start(&connection->timer, limits_of(connection)->idle_ms);
+    take_input_later(connection);
     regulate_reading(connection);
 }
 
 void http_abort(struct http_call *call)
 {
     call->is_told = false;
-    close_connection(of_call(call));
+    close_connection(of_call(call), NULL);
 }
 
 void http_close_after(struct http_call *call)
@@ -305,9 +329,9 @@ static void refuse(struct connection *connection, const struct err *err)
     struct http_server *server = connection->server;
     struct http_call *call = &connection->call;
     struct bytes body = {.max = 8192};
-    tell_gone(connection);
+    tell_gone(connection, err);
     if (call->is_started) { /* an answer is on its way: it cannot be taken back */
-        close_connection(connection);
+        close_connection(connection, err);
         return;
     }
     server->handler->write_refusal(server->ctx, call->request.path, err, &body);
@@ -320,10 +344,24 @@ static void refuse(struct connection *connection, const struct err *err)
 
 /* ---- reading ---- */
 
+static void drop_input(struct connection *connection, size_t len)
+{
+    bytes_drop_front(&connection->input, len);
+    if (connection->input.len == 0 && connection->input.cap > INPUT_KEPT)
+        bytes_release(&connection->input);
+}
+
+static bool may_hold(struct http_parser *parser, size_t more)
+{
+    struct http_call *call = container_of(parser, struct http_call, parser);
+    const struct http_server *server = of_call(call)->server;
+    return !server->handler->may_hold || server->handler->may_hold(server->ctx, call, more);
+}
+
 static void hand_over(struct connection *connection)
 {
     connection->sent_at_check = stream_sent(&connection->stream);
-    timer_start(&connection->timer, connection->limits.write_stall_ms);
+    timer_start(&connection->timer, limits_of(connection)->write_stall_ms);
     connection->server->handler->on_request(connection->server->ctx, &connection->call);
 }
 
@@ -338,9 +376,9 @@ static void take_body(struct connection *connection)
         refuse(connection, &err);
         return;
     }
-    bytes_drop_front(&connection->input, used);
+    drop_input(connection, used);
     if (!done) {
-        timer_start(&connection->timer, connection->limits.body_idle_ms);
+        timer_start(&connection->timer, limits_of(connection)->body_idle_ms);
         return;
     }
     enter(connection, CALL);
@@ -350,15 +388,18 @@ static void take_body(struct connection *connection)
 static int parse_head(struct connection *connection, struct err *err)
 {
     struct http_call *call = &connection->call;
+    const struct http_limits *limits = limits_of(connection);
     ssize_t len = http_head_length(&connection->scan, bytes_span(&connection->input), err);
     if (len <= 0)
         return (int)len;
     connection->scan = (struct http_scan){0};
-    call->request.body.max = connection->limits.body_max;
+    stream_set_marks(&connection->stream, limits->high_mark, limits->queue_max);
+    call->request.body.max = limits->body_max;
     http_parser_init(&call->parser, &call->request);
+    call->parser.may_hold = may_hold;
     int r =
         http_parser_head(&call->parser, (struct span){connection->input.data, (size_t)len}, err);
-    bytes_drop_front(&connection->input, (size_t)len);
+    drop_input(connection, (size_t)len);
     return r < 0 ? r : 1;
 }
 
@@ -387,7 +428,7 @@ static void take_head(struct connection *connection)
         (void)stream_write(&connection->stream,
                            SPAN("HTTP/1.1 100 Continue\r\n\r\n")); /* as in http_write */
     enter(connection, BODY);
-    timer_start(&connection->timer, connection->limits.body_idle_ms);
+    timer_start(&connection->timer, limits_of(connection)->body_idle_ms);
     if (connection->input.len)
         take_body(connection);
 }
@@ -399,7 +440,7 @@ static void take_input(struct connection *connection)
         return;
     if (connection->state == IDLE) {
         enter(connection, HEAD);
-        timer_start(&connection->timer, connection->limits.header_ms);
+        timer_start(&connection->timer, limits_of(connection)->header_ms);
     }
     if (connection->state == HEAD)
         take_head(connection);
@@ -409,29 +450,38 @@ static void take_input(struct connection *connection)
 
 static void go_on(struct later *later)
 {
-    struct connection *connection =
-        (struct connection *)((char *)later - offsetof(struct connection, next));
+    struct connection *connection = container_of(later, struct connection, next);
     take_input(connection);
     regulate_reading(connection); /* closing frees later: the connection is still there */
+}
+
+static bool is_too_far_ahead(const struct connection *connection)
+{
+    return connection->state == CALL && connection->input.len > PIPELINE_MAX;
 }
 
 static void on_data(struct stream *stream, struct span data)
 {
     struct connection *connection = of_stream(stream);
+    struct err err = {0};
     if (connection->state == LINGER)
         return;
-    if (bytes_add_span(&connection->input, data) < 0) {
-        close_connection(connection);
+    if (bytes_add_span(&connection->input, data) < 0 || is_too_far_ahead(connection)) {
+        err_set(&err, ERR_TOO_LARGE, "more than %d bytes came ahead of the answer", PIPELINE_MAX);
+        close_connection(connection, &err);
         return;
     }
-    if (!connection->next.queued)
+    bool has_room = connection->state == BODY || !stream_is_full(stream);
+    if (!connection->next.queued && has_room)
         take_input(connection);
     regulate_reading(connection);
 }
 
 static void on_end(struct stream *stream)
 {
-    close_connection(of_stream(stream));
+    struct err err = {0};
+    err_set(&err, ERR_CLIENT_GONE, "it hung up");
+    close_connection(of_stream(stream), &err);
 }
 
 static void on_drain(struct stream *stream)
@@ -440,6 +490,8 @@ static void on_drain(struct stream *stream)
     struct http_server *server = connection->server;
     if (connection->state == CALL && connection->call.is_told)
         server->handler->on_drain(server->ctx, &connection->call);
+    else if (connection->state != CALL)
+        take_input_later(connection);
 }
 
 /* ---- time ---- */
@@ -447,29 +499,33 @@ static void on_drain(struct stream *stream)
 static void on_stall_check(struct connection *connection)
 {
     uint64_t sent = stream_sent(&connection->stream);
+    int64_t stall_ms = limits_of(connection)->write_stall_ms;
+    struct err err = {0};
     if (stream_queued(&connection->stream) && sent == connection->sent_at_check) {
-        close_connection(connection);
+        err_set(&err, ERR_CLIENT_GONE, "it took nothing for %lld ms (clientWriteStallMs)",
+                (long long)stall_ms);
+        close_connection(connection, &err);
         return;
     }
     connection->sent_at_check = sent;
-    timer_start(&connection->timer, connection->limits.write_stall_ms);
+    timer_start(&connection->timer, stall_ms);
 }
 
 static void on_timer(struct timer *timer)
 {
-    struct connection *connection =
-        (struct connection *)((char *)timer - offsetof(struct connection, timer));
+    struct connection *connection = container_of(timer, struct connection, timer);
+    const struct http_limits *limits = limits_of(connection);
     struct err err = {0};
     switch (connection->state) {
     case HEAD:
         err_set(&err, ERR_REQUEST_TIMEOUT,
                 "the head was not complete after %lld ms (clientHeaderMs)",
-                (long long)connection->limits.header_ms);
+                (long long)limits->header_ms);
         refuse(connection, &err);
         return;
     case BODY:
         err_set(&err, ERR_REQUEST_TIMEOUT, "the body paused for %lld ms (clientBodyIdleMs)",
-                (long long)connection->limits.body_idle_ms);
+                (long long)limits->body_idle_ms);
         refuse(connection, &err);
         return;
     case CALL:
@@ -479,7 +535,7 @@ static void on_timer(struct timer *timer)
         if (stream_queued(&connection->stream)) /* a slow reader still takes the last answer */
             on_stall_check(connection);
         else
-            close_connection(connection);
+            close_connection(connection, NULL);
     }
 }
 
@@ -509,14 +565,17 @@ static void forget(struct connection *connection)
 
 static void on_timer_closed(struct timer *timer)
 {
-    forget((struct connection *)((char *)timer - offsetof(struct connection, timer)));
+    forget(container_of(timer, struct connection, timer));
 }
 
 static void on_closed(struct stream *stream)
 {
     struct connection *connection = of_stream(stream);
+    struct err err = {0};
     later_cancel(&connection->next);
-    tell_gone(connection); /* the stream may have closed itself: its queue was above the maximum */
+    /* A call that is still there lost its stream while it was answering. */
+    err_set(&err, ERR_INTERNAL, "the answer did not fit the connection's queue");
+    tell_gone(connection, &err);
     timer_close(&connection->timer, on_timer_closed);
     forget(connection);
 }
@@ -544,7 +603,6 @@ static void on_accept(struct listener *listener, void *ctx)
     if (!connection)
         return; /* closed by the listener */
     connection->server = server;
-    connection->limits = server->limits;
     connection->port = listener_port(listener);
     connection->input.max = INPUT_MAX;
     connection->open_handles = 2;
@@ -582,8 +640,7 @@ void http_server_set_limits(struct http_server *server, const struct http_limits
 
 static void on_empty(struct later *later)
 {
-    struct http_server *server =
-        (struct http_server *)((char *)later - offsetof(struct http_server, empty));
+    struct http_server *server = container_of(later, struct http_server, empty);
     server->on_empty(server->ctx);
 }
 
@@ -597,20 +654,22 @@ void http_server_drain(struct http_server *server, void (*fn)(void *ctx))
         if (c->state != IDLE)
             continue;
         if (!c->had_request)
-            timer_start(&c->timer, c->limits.linger_ms);
+            timer_start(&c->timer, server->limits.linger_ms);
         else if (stream_queued(&c->stream))
             linger(c);
         else
-            close_connection(c);
+            close_connection(c, NULL);
     }
 }
 
 struct http_server *http_server_free(struct http_server *server)
 {
+    struct err err = {0};
     if (!server)
         return NULL;
+    err_set(&err, ERR_SHUTTING_DOWN, "its answer was not complete");
     for (struct connection *c = server->connections; c; c = c->following)
-        close_connection(c);
+        close_connection(c, &err);
     later_cancel(&server->empty);
     server->is_freed = true;
     if (server->count == 0)

@@ -13,12 +13,17 @@
  *     client left at any time after on_head returned 0 -> on_gone, once; the call is over
  *
  * After http_finish(), http_answer(), http_abort() or on_gone the call must not be touched.
- * Pipelined requests wait for the answer before them.
+ * Pipelined requests wait for the answer before them, and for room when the client does not take
+ * it; 64 KiB of them may come during a call, more end the connection.
  */
 #pragma once
 
+#include "net/fetch.h"
 #include "net/http_parser.h"
 #include "net/stream.h"
+
+/* The head of an answer: all headers a provider may send, and 16 KiB of ours. */
+#define HTTP_ANSWER_HEAD_MAX (FETCH_HEAD_MAX + 16384)
 
 struct http_server;
 struct http_call;
@@ -35,10 +40,21 @@ struct http_handler {
      * value. The call's user pointer is set here with http_set_user().
      */
     int (*on_head)(void *ctx, struct http_call *call);
+    /*
+     * Right before `more` bytes of the body that have come are kept; false refuses the request as
+     * ERR_BUSY (after on_gone). Only says yes or no: the call must not be touched. NULL: always
+     * yes.
+     */
+    bool (*may_hold)(void *ctx, struct http_call *call, size_t more);
     /* The request is complete. */
     void (*on_request)(void *ctx, struct http_call *call);
-    /* The client left, or its body could not be read (an answer was sent): the call is over. */
-    void (*on_gone)(void *ctx, struct http_call *call);
+    /*
+     * The call is over without the handler: the client left or takes nothing any more (kind
+     * CLIENT_GONE), its body could not be read (REQUEST_TIMEOUT, TOO_LARGE, BUSY, INVALID_REQUEST;
+     * an answer was sent), it sent too much ahead (TOO_LARGE), the answer did not fit the queue
+     * (INTERNAL), or the server goes (SHUTTING_DOWN). `why` is borrowed for the call.
+     */
+    void (*on_gone)(void *ctx, struct http_call *call, const struct err *why);
     /* http_is_full() was true and is not any more. */
     void (*on_drain)(void *ctx, struct http_call *call);
     /*
@@ -51,7 +67,10 @@ struct http_handler {
 /* The handler and ctx are borrowed for the server's life. */
 struct http_server *http_server_new(struct loop *loop, const struct http_limits *limits,
                                     const struct http_handler *handler, void *ctx);
-/* Connections made from now on have these limits. */
+/*
+ * In force at once, for open connections too: a time from the next start of its timer, high_mark,
+ * queue_max and body_max from the next request.
+ */
 void http_server_set_limits(struct http_server *server, const struct http_limits *limits);
 /* For listener_open(): ctx is the server. */
 extern const struct listener_events http_listener_events;
@@ -61,8 +80,7 @@ extern const struct listener_events http_listener_events;
  * called once, later, when the last connection is gone; NULL: nobody asks.
  */
 void http_server_drain(struct http_server *server, void (*on_empty)(void *ctx));
-/* Closes every connection (on_gone for calls under way); frees when the last is gone. Returns NULL.
- */
+/* Closes every connection (on_gone for calls under way); frees with the last one. Returns NULL. */
 struct http_server *http_server_free(struct http_server *server);
 /* How many connections are open, in any state. */
 unsigned http_server_connections(const struct http_server *server);
@@ -84,13 +102,14 @@ void http_set_user(struct http_call *call, void *user);
 /* What http_set_user() set. */
 void *http_user(const struct http_call *call);
 
-/* A header to be sent: "name: value" without line end. NULL ends a list. Values with CR, LF or NUL
- * are left out. */
+/* Headers to be sent: "name: value" without line end; NULL ends the list. One with CR or LF in it
+ * is left out. */
 typedef const char *const *http_headers;
 
 /*
  * Starts an answer. length >= 0: Content-Length; -1: chunked (HTTP/1.0: until close). The head
- * leaves together with what is written in the same turn.
+ * leaves together with what is written in the same turn. A head above HTTP_ANSWER_HEAD_MAX closes
+ * the connection: nothing is sent, and on_gone follows, later, unless the call is finished before.
  */
 void http_start(struct http_call *call, int status, http_headers headers, int64_t length);
 /* A piece of the body; ignored for HEAD. */

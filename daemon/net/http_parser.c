@@ -170,6 +170,8 @@ static int on_headers_complete(llhttp_t *llhttp)
 static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 {
     struct http_parser *parser = llhttp->data;
+    if (parser->may_hold && !parser->may_hold(parser, len))
+        return fail(parser, ERR_BUSY, "request bodies take up bodiesMax");
     if (bytes_add(&parser->request->body, at, len) < 0)
         return fail(parser, ERR_TOO_LARGE, "the body is above bodyMax");
     return 0;

@@ -68,6 +68,8 @@ ssize_t http_head_length(struct http_scan *scan, struct span input, struct err *
 struct http_parser {
     llhttp_t llhttp;
     struct http_request *request;
+    /* Asked before so many bytes of the body are kept; false: -ERR_BUSY. NULL: always yes. */
+    bool (*may_hold)(struct http_parser *parser, size_t more);
     bool head_done, body_done;
     size_t framing; /* bytes of chunk sizes, extensions and line ends */
     int error;      /* a kind, set in a callback */
@@ -86,7 +88,8 @@ int http_parser_head(struct http_parser *parser, struct span head, struct err *r
 
 /*
  * Takes body bytes; *ret_used says how many belonged to this request. When *ret_done, the body is
- * complete and the rest belongs to the next request. Errors: -ERR_INVALID_REQUEST, -ERR_TOO_LARGE.
+ * complete and the rest belongs to the next request. Errors: -ERR_INVALID_REQUEST, -ERR_TOO_LARGE,
+ * -ERR_BUSY.
  */
 int http_parser_body(struct http_parser *parser, struct span data, size_t *ret_used, bool *ret_done,
                      struct err *reterr);

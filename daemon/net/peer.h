@@ -32,8 +32,7 @@ struct peer peer_of_fd_by_proc(int fd);
 bool peer_is_own(const struct peer *peer);
 
 /*
- * Working directory of a process of ours, absolute; false when it cannot be read. Blocking in
- * theory
- * (/proc), so callers cache it per connection.
+ * Working directory of a process of ours, absolute; false when it cannot be read. One readlink of
+ * /proc, which the kernel answers from memory.
  */
 bool peer_cwd(pid_t pid, char *out, size_t size);

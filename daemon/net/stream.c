@@ -12,7 +12,10 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
+#include "base/own.h"
 #include "net/stream_start.h"
+
+#define KEPT_MAX 65536 /* room that an empty buffer keeps */
 
 static void flush(struct stream *stream);
 
@@ -84,6 +87,14 @@ static void on_shut_down(uv_shutdown_t *request, int status)
     (void)status; /* a peer that is gone is noticed by reading */
 }
 
+/* It is empty now, and does not keep the room of its peak. */
+static void empty(struct bytes *bytes)
+{
+    bytes_clear(bytes);
+    if (bytes->cap > KEPT_MAX)
+        bytes_release(bytes);
+}
+
 /* Everything has left: what was to happen then happens, and a waiting producer goes on. */
 static void after_progress(struct stream *stream)
 {
@@ -108,7 +119,7 @@ static void on_written(uv_write_t *request, int status)
 {
     struct stream *stream = request->data;
     stream->is_writing = false;
-    bytes_clear(&stream->sending);
+    empty(&stream->sending);
     if (stream->is_closing)
         return;
     if (status < 0) {
@@ -118,38 +129,46 @@ static void on_written(uv_write_t *request, int status)
     flush(stream);
 }
 
+/* The rest of the queue, behind what the kernel has taken, is sent as it finds room. */
+static int send_rest(struct stream *stream, size_t done)
+{
+    struct bytes rest = stream->queue;
+    stream->queue = stream->sending;
+    stream->sending = rest;
+    uv_buf_t buf = uv_buf_init(rest.data + done, (unsigned)(rest.len - done));
+    stream->write_request.data = stream;
+    int r = uv_write(&stream->write_request, &stream->uv, &buf, 1, on_written);
+    stream->is_writing = r == 0;
+    return r;
+}
+
 /* The kernel takes what it can at once; the rest goes to uv_write with the buffers swapped. */
+static int send_queue(struct stream *stream)
+{
+    uv_buf_t buf = uv_buf_init(stream->queue.data, (unsigned)stream->queue.len);
+    int n = uv_try_write(&stream->uv, &buf, 1);
+    if (n < 0 && n != UV_EAGAIN)
+        return n;
+    size_t done = n > 0 ? (size_t)n : 0;
+    if (done < stream->queue.len)
+        return send_rest(stream, done);
+    empty(&stream->queue);
+    return 0;
+}
+
 static void flush(struct stream *stream)
 {
     if (stream->is_writing || stream->is_closing || stream->is_ended)
         return;
-    if (stream->queue.len) {
-        uv_buf_t buf = uv_buf_init(stream->queue.data, (unsigned)stream->queue.len);
-        int n = uv_try_write(&stream->uv, &buf, 1);
-        if (n < 0 && n != UV_EAGAIN) {
-            end(stream);
-            return;
-        }
-        size_t done = n > 0 ? (size_t)n : 0;
-        if (done == stream->queue.len) {
-            bytes_clear(&stream->queue);
-        } else {
-            struct bytes empty = stream->sending;
-            stream->sending = stream->queue;
-            stream->queue = empty;
-            buf = uv_buf_init(stream->sending.data + done, (unsigned)(stream->sending.len - done));
-            stream->write_request.data = stream;
-            stream->is_writing =
-                uv_write(&stream->write_request, &stream->uv, &buf, 1, on_written) == 0;
-        }
-    }
-    after_progress(stream);
+    if (stream->queue.len && send_queue(stream) < 0)
+        end(stream);
+    else
+        after_progress(stream);
 }
 
 static void on_flush(struct dirty *dirty)
 {
-    struct stream *stream = (struct stream *)((char *)dirty - offsetof(struct stream, dirty));
-    flush(stream);
+    flush(container_of(dirty, struct stream, dirty));
 }
 
 int stream_write(struct stream *stream, struct span data)
@@ -165,6 +184,14 @@ int stream_write(struct stream *stream, struct span data)
         stream->is_full = true;
     loop_dirty(stream->loop, &stream->dirty);
     return 0;
+}
+
+void stream_set_marks(struct stream *stream, size_t high_mark, size_t max)
+{
+    stream->high_mark = high_mark;
+    stream->queue.max = stream->sending.max = max;
+    if (stream_is_full(stream))
+        stream->is_full = true; /* on_drain will be owed */
 }
 
 /* ---- life ---- */

@@ -94,6 +94,8 @@ int stream_open(struct stream *stream, struct listener *listener,
  * be passed (the stream is then closed), -ERR_CLIENT_GONE when it has ended.
  */
 int stream_write(struct stream *stream, struct span data);
+/* Other bounds than those of stream_open(), from now on. */
+void stream_set_marks(struct stream *stream, size_t high_mark, size_t max);
 /* True while more than the high mark is queued. */
 bool stream_is_full(const struct stream *stream);
 /* Bytes queued and not yet taken by the kernel. */
@@ -102,7 +104,7 @@ size_t stream_queued(const struct stream *stream);
 /* Bytes that have left towards the kernel so far: what does not grow is a stalled peer. */
 uint64_t stream_sent(const struct stream *stream);
 
-/* Reading off and on again. While it is off, the peer's leaving is not noticed. */
+/* Reading off. Until it is on again, the peer's leaving is not noticed. */
 void stream_pause(struct stream *stream);
 /* Undoes stream_pause(); nothing happens when the stream is over. */
 void stream_resume(struct stream *stream);

@@ -17,9 +17,7 @@ enum retry_step retry_decide(int kind, unsigned retries, int64_t max, bool has_n
 {
     if (!is_connection_failure(kind) || (int64_t)retries >= max)
         return RETRY_NO;
-    if (has_next)
-        return RETRY_NEXT;
-    return kind == ERR_PROVIDER_CONNECT || kind == ERR_PROVIDER_RESET ? RETRY_SAME : RETRY_NO;
+    return has_next ? RETRY_NEXT : RETRY_SAME;
 }
 
 int64_t retry_pause_ms(unsigned retries, uint32_t random)

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #define LAST4_MIN_LENGTH 12  /* of a shorter key, 4 characters would be too large a part */
+#define MASK_MIN_LENGTH 8 /* a shorter one stands in ordinary text too */
 #define USUAL_SIZE       512 /* of an allocation that is kept; longer keys get their own */
 
 struct secret {
@@ -109,6 +110,25 @@ int secret_append_header(const struct secret *secret, const char *name, const ch
         (void)bytes_add_span(out, SPAN(": "));
         (void)bytes_add_span(out, span_of(prefix));
         (void)bytes_add(out, shown->text, shown->len);
+    }
+    hide(secret);
+    return r;
+}
+
+int secret_mask(const struct secret *secret, struct span text, struct bytes *out)
+{
+    const struct secret *shown = show(secret);
+    int r = 0;
+    while (text.len && r == 0) {
+        const char *hit = shown->len < MASK_MIN_LENGTH
+                              ? NULL
+                              : memmem(text.at, text.len, shown->text, shown->len);
+        size_t before = hit ? (size_t)(hit - text.at) : text.len;
+        size_t taken = before + (hit ? shown->len : 0);
+        r = bytes_add(out, text.at, before);
+        if (r == 0 && hit)
+            r = bytes_add_span(out, SPAN("[key]"));
+        text = (struct span){text.at + taken, text.len - taken};
     }
     hide(secret);
     return r;

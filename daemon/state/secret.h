@@ -19,5 +19,11 @@ struct secret *secret_free(struct secret *secret);
 int secret_append_header(const struct secret *secret, const char *name, const char *prefix,
                          struct bytes *out);
 
+/*
+ * Appends `text` with every occurrence of the key replaced by "[key]": providers echo keys in their
+ * errors. As bytes_add(). A key below 8 characters is not looked for.
+ */
+int secret_mask(const struct secret *secret, struct span text, struct bytes *out);
+
 /* The last 4 characters (fewer for short keys: none below 12 characters), for display. */
 void secret_last4(const struct secret *secret, char out[5]);

@@ -63,7 +63,7 @@ def status_of(params, **more):
              "last_ok_ms_ago": 60000},
             {"name": "deepseek", "type": "openai", "key": "missing", "state": "unknown"},
             {"name": "claude", "type": "anthropic", "key": "ok", "state": "failing",
-             "error": "HTTP 529: overloaded"},
+             "error": "claude answered 529: overloaded", "error_ms_ago": 42000},
             {"name": "demo", "type": "demo", "key": "none needed", "state": "ok"},
         ],
         "requests": {"total": 142, "active": 1, "failed": 3},
@@ -84,8 +84,8 @@ def test_status_shows_what_is_effective_and_why(aictl, control, tmp_path):
     for shown in (
         "glm-4.6  via bigmodel", "set in /w/.aictl.json:2", "shop  ~", "http://127.0.0.1:3000",
         "sk-aictl-3f...9c", "aictld 9.9, pid 4242, up 3 h 12 min", "142, 1 running, 3 failed",
-        "no key: aictl login deepseek", "failing: HTTP 529: overloaded", "1 min ago",
-        "demo: offline, answers are made up",
+        "no key: aictl login deepseek", "failed 42 s ago", "\n  claude answered 529: overloaded\n",
+        "1 min ago", "offline: answers are made up",
     ):
         assert shown in done.stdout, shown
     assert control.calls[-1] == ("status", {"dir": str(tmp_path)})
@@ -98,12 +98,23 @@ def test_status_says_when_only_the_demo_is_there(aictl, control):
 
 def test_status_shows_a_broken_configuration_and_a_locked_vault(aictl, control):
     control.answers["status"] = lambda p: status_of(
-        p, vault="locked", vault_reason="no keyfile",
+        p, vault="locked", vault_reason="no keyfile", vault_error="KEYSTORE_LOCKED",
         config={"path": "/c.json", "error": "line 3, column 5: unknown type"},
     )
     shown = aictl("status").stdout
     assert "line 3, column 5: unknown type" in shown and "aictl config check" in shown
-    assert "locked: no keyfile" in shown
+    assert "locked: no keyfile" in shown and "check that the keyfile exists" in shown
+
+
+def test_what_does_not_fit_a_narrow_terminal_is_broken_or_left_out(env, control, tmp_path):
+    control.answers["status"] = lambda p: status_of(
+        p, config={"path": "/c.json", "error": "line 3: " + "this and that " * 12}
+    )
+    for args in (["status"], ["status", "--recent"], ["help"], ["help", "login"]):
+        with Terminal([str(AICTL), *args], {**env, "TERM": "xterm", "NO_COLOR": "1"}, tmp_path,
+                      columns=60) as terminal:
+            assert terminal.wait() == 0
+        assert max(map(len, terminal.shown.splitlines())) <= 60, args
 
 
 def test_recent_is_a_table_that_fits_eighty_columns(env, control, tmp_path):
@@ -209,21 +220,97 @@ def test_the_exit_status_is_that_of_the_kind(aictl, control, code, status):
     assert aictl("model").returncode == status
 
 
+def switched(**more):
+    """An answer to `model.switch`."""
+    return {
+        "model": "b", "provider": "p", "previous": "a", "scope": "project", "effective": "b",
+        "project": {"dir": "/w/shop", "name": "shop"}, "source": "pin", "source_file": None,
+        "source_line": None, **more,
+    }
+
+
+def test_switch_says_what_changed(aictl, control):
+    control.answers["model.switch"] = switched()
+    assert aictl("switch", "b").stdout == "shop -> b via p, was a\n"
+
+
+def test_switch_says_plainly_what_is_effective_where_that_is_something_else(aictl, control):
+    control.answers["model.switch"] = switched(
+        model=None, provider=None, previous="b", effective="a", source="project file",
+        source_file="/w/shop/.aictl.json", source_line=1,
+    )
+    assert aictl("switch", "-").stdout == (
+        "shop: no choice of its own any more, was b\n"
+        "  effective here: a, set in /w/shop/.aictl.json:1\n"
+    )
+    control.answers["model.switch"] = switched(scope="global", effective="c")
+    assert aictl("switch", "-g", "b").stdout == (
+        "all projects -> b via p, was a\n"
+        "  effective here: c, chosen for this project with aictl switch\n"
+    )
+    control.answers["model.switch"] = switched()
+    shown = aictl("switch", "b", AICTL_OVERRIDE="z").stdout
+    assert "this shell stays with z: AICTL_OVERRIDE is set" in shown
+
+
+def test_going_back_to_nothing_names_the_command(aictl, control):
+    control.answers["model.switch"] = Refusal(5, "NOT_FOUND", "not found", "there is no way back")
+    done = aictl("switch", "-")
+    assert done.returncode == 1
+    assert done.stderr == "aictl: there is no way back\n  try: aictl switch MODEL\n"
+
+
+def test_every_command_speaks_json(aictl, control, tmp_path):
+    control.answers.update({
+        "status": status_of, "model.get": {"model": "m"}, "model.list": {"models": [{"id": "m"}]},
+        "model.switch": switched(), "provider.list": {"providers": []},
+        "provider.test": {"ok": True}, "token.get": {"token": "t"}, "token.list": {"tokens": []},
+        "token.revoke": {"id": "i"}, "env.get": {"vars": [{"name": "A", "value": "v"}]},
+        "config.check": {"ok": True}, "config.import": {"added": []}, "daemon.reload": {"ok": True},
+        "key.set": {"provider": "p"},
+    })
+    (tmp_path / "c.json").write_text("{}")
+    for args in (
+        ["status"], ["status", "-r"], ["model"], ["model", "-e"], ["models"], ["switch", "m"],
+        ["providers"], ["test"], ["token"], ["token", "--list"], ["token", "--revoke", "i"], ["env"],
+        ["env", "-s", "bash"], ["config", "check"], ["config", "path"], ["import", "c.json"],
+        ["daemon", "status"], ["daemon", "reload"], ["init", "bash"], ["completion", "zsh"],
+        ["help"], ["help", "switch"], ["help", "--man"], ["version"],
+        ["login", "p", "--url", "http://h", "-m", "m"],
+    ):
+        done = aictl("--json", *args, stdin="key-1\n")
+        assert done.returncode == 0, (args, done.stderr)
+        json.loads(done.stdout)
+
+
 # ---- keys ----
 
 
-def test_login_reads_the_key_without_echo(env, control, tmp_path):
+@pytest.fixture
+def providers(control):
+    """What login asks before it asks for the key."""
+    control.answers["status"] = status_of
+    control.answers["provider.list"] = {
+        "providers": [{"name": "p", "type": "openai"}, {"name": "demo", "type": "demo"}],
+        "known": ["glm", "deepseek"],
+    }
+    return control
+
+
+def test_login_reads_the_key_without_echo(env, control, providers, tmp_path):
     control.answers["key.set"] = {"provider": "p", "last4": "4e8x", "origins": ["https://p:443"]}
     with Terminal([str(AICTL), "login", "p"], env, tmp_path) as terminal:
         terminal.expect("Key of p")
         terminal.type(f"{canary('tty')}\n")
         assert terminal.wait() == 0
-    assert control.calls[-1] == ("key.set", {"provider": "p", "key": canary("tty")})
+    assert ("key.set", {"provider": "p", "key": canary("tty")}) in control.calls
     assert canary("tty") not in terminal.shown
     assert "ending in 4e8x" in terminal.shown and "https://p:443" in terminal.shown
 
 
-def test_ctrl_c_at_the_key_stores_nothing_and_gives_the_echo_back(env, control, tmp_path):
+def test_ctrl_c_at_the_key_stores_nothing_and_gives_the_echo_back(
+    env, control, providers, tmp_path
+):
     with Terminal(["sh", "-c", f"{AICTL} login p; stty -a"], env, tmp_path) as terminal:
         terminal.expect("Key of p")
         terminal.type("\x03")
@@ -232,15 +319,15 @@ def test_ctrl_c_at_the_key_stores_nothing_and_gives_the_echo_back(env, control, 
     assert re.search(r"\secho\s", terminal.shown) and "no key was entered" in terminal.shown
 
 
-def test_login_reads_standard_input_and_sends_all_options(aictl, control):
+def test_login_reads_standard_input_and_sends_all_options(aictl, control, providers):
     control.answers["key.set"] = {"provider": "own", "origins": []}
     done = aictl("login", "own", "--url", "http://h/v1", "--type", "openai", "-m", "a", "-m", "b",
                  stdin=f"  {canary('stdin')}\n")
     assert done.returncode == 0, done.stderr
-    assert control.calls[-1][1] == {
+    assert ("key.set", {
         "provider": "own", "key": canary("stdin"), "url": "http://h/v1", "type": "openai",
         "models": ["a", "b"],
-    }
+    }) in control.calls
     assert canary("stdin") not in done.stdout + done.stderr
 
 
@@ -249,6 +336,31 @@ def test_a_key_on_the_command_line_is_refused_before_anything_is_sent(aictl, con
     assert done.returncode == 2 and control.calls == []
     assert "does not belong on the command line" in done.stderr
     assert canary("argv") not in done.stderr
+
+
+def test_login_asks_for_no_key_that_could_not_be_stored(aictl, control, providers):
+    for args, status, said in (
+        (["gml"], 1, "aictl login glm"),
+        (["nobody"], 1, "--url https://HOST/v1 --model MODEL"),
+        (["demo"], 2, "takes no key"),
+        (["own", "--url", "https://h/v1"], 2, "--model"),
+        (["own", "--url", "h/v1", "-m", "m"], 2, "--url begins with https://"),
+    ):
+        done = aictl("login", *args, stdin="sk-x\n")
+        assert done.returncode == status and said in done.stderr, args
+    control.answers["status"] = lambda p: status_of(
+        p, vault="locked", vault_reason="vault.aiv is torn", vault_error="VAULT_CORRUPT"
+    )
+    done = aictl("login", "glm", stdin="sk-x\n")
+    assert done.returncode == 1 and "vault.aiv is torn" in done.stderr and ".bak" in done.stderr
+    assert control.count("key.set") == 0
+
+
+def test_login_says_what_comes_next(aictl, control, providers):
+    control.answers["key.set"] = {"provider": "glm", "origins": [], "models": ["glm-5", "glm-4"]}
+    assert "next: aictl test glm" in aictl("login", "glm", stdin="sk-x\n").stdout
+    control.answers["status"] = lambda p: status_of(p, model=None)
+    assert "next: aictl switch -g glm-5" in aictl("login", "glm", stdin="sk-x\n").stdout
 
 
 def test_login_asks_for_no_key_while_the_daemon_is_down(aictl):
@@ -277,16 +389,18 @@ def test_token_takes_times_and_names(aictl, control):
         assert aictl("token", "--expires", wrong).returncode == 2, wrong
 
 
-def test_a_failed_test_says_why_and_what_to_try(aictl, control):
+@pytest.mark.parametrize("kind, status", [("PROVIDER_AUTH", 4), ("NO_KEY", 4), ("NEWER", 1)])
+def test_a_failed_test_says_why_and_ends_as_its_kind(aictl, control, kind, status):
     control.answers["provider.test"] = {
-        "provider": "p", "model": "m", "ok": False, "status": 401,
+        "provider": "p", "model": "m", "ok": False, "status": 401, "kind": kind,
         "error": "the provider refused the key", "next": "aictl login p",
     }
     done = aictl("test", "p")
-    assert done.returncode == 4
+    assert done.returncode == status
     assert done.stderr == (
-        "aictl: p did not answer: the provider refused the key\n  try: aictl login p\n"
+        "aictl: p failed the test: the provider refused the key\n  try: aictl login p\n"
     )
+    assert aictl("test", "p", "--json").returncode == status
 
 
 def test_config_check_points_at_the_place(aictl, control, tmp_path):
@@ -314,6 +428,9 @@ def test_a_file_that_cannot_be_sent_is_named(aictl, control, tmp_path):
 def test_completion_asks_the_daemon_and_is_silent_without_one(aictl, control):
     control.answers["model.list"] = {"models": [{"id": "glm-4.6"}, {"id": "$(x)"}, {"id": "a b"}]}
     assert aictl("__complete", "models").stdout == "glm-4.6\n"
+    control.answers["provider.list"] = {"providers": [{"name": "mine"}], "known": ["glm", "a b"]}
+    assert aictl("__complete", "providers").stdout == "mine\n"
+    assert aictl("__complete", "known").stdout == "mine\nglm\n"
     control.stop()
     done = aictl("__complete", "models")
     assert done.stdout == done.stderr == ""
@@ -391,10 +508,18 @@ def test_a_start_that_fails_shows_the_log_of_that_start(aictl, tmp_path):
     log.parent.mkdir(parents=True)
     log.write_text("a line of an earlier start\n")
     done = aictl("daemon", "start")
-    assert done.returncode == 1
-    assert "it ended while starting" in done.stderr and str(log) in done.stderr
+    assert done.returncode == 2, "a configuration that is not valid"
+    assert "aictld did not start: the configuration is not valid" in done.stderr
     assert "  | " in done.stderr and "listen" in done.stderr
     assert "earlier start" not in done.stderr
+
+
+def test_a_start_that_fails_otherwise_names_the_log(aictl, tmp_path):
+    (tmp_path / ".local/state").mkdir(parents=True)
+    (tmp_path / ".local/state/aictl").mkdir()
+    (tmp_path / ".local/state/aictl/pins.json").write_text("[]")
+    done = aictl("daemon", "start")
+    assert done.returncode in (1, 2) and "  | " in done.stderr and "pins.json" in done.stderr
 
 
 def test_model_is_as_fast_as_a_small_program(env, control, tmp_path):

@@ -106,6 +106,14 @@ def test_switch_back_with_a_dash(daemon, project):
     assert model_of(daemon, project) == "m-two"
 
 
+def test_switch_back_from_the_first_choice_follows_the_files_again(daemon, project):
+    before = model_of(daemon, project)
+    switch(daemon, "o-one", project)
+    told = switch(daemon, "-", project)
+    assert told["model"] is None and told["effective"] == before == model_of(daemon, project)
+    assert switch(daemon, "-", project)["model"] == "o-one" == model_of(daemon, project)
+
+
 # ---- the token of a directory decides the project ----
 
 

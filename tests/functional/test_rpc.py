@@ -26,6 +26,19 @@ def test_describe_lists_every_method_with_its_parameters(daemon):
     assert any(error["name"] for error in told["errors"])
 
 
+def test_what_shells_ask_at_every_prompt_is_not_logged(daemon, tmp_path):
+    daemon.rpc("token.get", dir=str(tmp_path))
+    made = int(time.time())  # a token counts as new for the second in which it was made
+    wait_until(lambda: int(time.time()) > made, "the next second")
+    before = daemon.log
+    for method in ("status", "model.get", "token.get", "env.get", "provider.list", "config.check"):
+        params = {"dir": str(tmp_path)} if method in ("model.get", "token.get", "env.get") else {}
+        daemon.rpc(method, **params)
+    assert daemon.log == before
+    daemon.rpc("token.revoke", id=daemon.rpc("token.get", dir=str(tmp_path))["id"])
+    assert "token.get: ok" in before and "token.revoke: ok" in daemon.log[len(before):]
+
+
 def test_one_connection_takes_many_calls_in_one_write(daemon):
     with Rpc(daemon.rpc_path) as rpc:
         rpc.send(b"".join(frame([0, n, "model.list", [{}]]) for n in range(20)))

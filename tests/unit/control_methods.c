@@ -422,6 +422,7 @@ Test(methods, a_vault_that_cannot_be_read_is_told_with_the_reason)
     expect_ok(&outcome);
     cr_expect_str_eq(outcome_text(&outcome, "vault"), "locked");
     cr_expect(strstr(outcome_text(&outcome, "vault_reason"), "this is no vault"));
+    cr_expect_str_eq(outcome_text(&outcome, "vault_error"), "VAULT_CORRUPT");
     cr_expect(cJSON_IsNull(outcome_item(&outcome, "token_masked")));
     cr_expect_str_eq(outcome_text(&outcome, "providers.0.key"), "locked");
     outcome_release(&outcome);

@@ -12,11 +12,10 @@ static struct world *world_of(struct gateway *gateway)
     return (struct world *)((char *)gateway - offsetof(struct world, gateway));
 }
 
-int gateway_view(struct gateway *gateway, const struct walk *walk, const char *override,
-                 struct arena *arena, struct project_view *ret, int *ret_index,
-                 struct name *ret_name, struct err *reterr)
+int gateway_view(struct gateway *gateway, const struct config *config, const struct walk *walk,
+                 const char *override, struct arena *arena, struct project_view *ret,
+                 int *ret_index, struct name *ret_name, struct err *reterr)
 {
-    const struct config *config = gateway->config;
     int r = projects_view(gateway->projects, walk, override, config->default_model, config->path,
                           config->default_model_line, config->only_model, arena, ret, reterr);
     if (r < 0)

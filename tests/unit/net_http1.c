@@ -22,6 +22,8 @@ static struct listener *listener;
 /* What the handler has seen, and the call it holds. */
 static struct {
     unsigned heads, requests, gone, drains;
+    struct err why; /* the last call went */
+    size_t body_held, budget;
     struct http_call *held;
 } seen;
 
@@ -95,11 +97,23 @@ static void on_request(void *ctx, struct http_call *call)
     }
 }
 
-static void on_gone(void *ctx, struct http_call *call)
+/* As the exchange does: counts what is held, up to a budget. */
+static bool may_hold(void *ctx, struct http_call *call, size_t more)
+{
+    (void)ctx;
+    cr_expect(http_user(call) == &seen);
+    if (seen.budget && seen.body_held + more > seen.budget)
+        return false;
+    seen.body_held += more;
+    return true;
+}
+
+static void on_gone(void *ctx, struct http_call *call, const struct err *why)
 {
     (void)ctx;
     cr_expect(http_user(call) == &seen);
     seen.gone++;
+    seen.why = *why;
     if (seen.held == call)
         seen.held = NULL;
 }
@@ -118,7 +132,14 @@ static void write_refusal(void *ctx, struct span path, const struct err *err, st
     cr_expect_eq(bytes_addf(out, "refused: %s", err->detail), 0);
 }
 
-static const struct http_handler handler = {on_head, on_request, on_gone, on_drain, write_refusal};
+static const struct http_handler handler = {
+    .on_head = on_head,
+    .may_hold = may_hold,
+    .on_request = on_request,
+    .on_gone = on_gone,
+    .on_drain = on_drain,
+    .write_refusal = write_refusal,
+};
 
 static void start(void)
 {
