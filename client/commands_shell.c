@@ -68,7 +68,7 @@ int command_complete(struct invocation *inv)
     print_words(inv->screen.out, answer_get(result, is_models ? "models" : "providers"),
                 is_models ? "id" : "name");
     if (!strcmp(inv->args[0], "known"))
-        print_words(inv->screen.out, answer_get(result, "known"), NULL);
+        print_words(inv->screen.out, answer_get(result, "known"), NULL); /* shells show one once */
     cJSON_Delete(result);
     return EXIT_OK;
 }

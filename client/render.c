@@ -85,15 +85,20 @@ static int char_width(uint32_t c)
     return 1;
 }
 
-int display_width(const char *text)
+static int width_of_bytes(const char *text, size_t n)
 {
     int width = 0;
     uint32_t c = 0;
-    for (size_t len; *text; text += len ? len : 1) {
-        len = decode_char(text, &c);
+    for (size_t i = 0, len; i < n; i += len ? len : 1) {
+        len = decode_char(text + i, &c);
         width += len ? char_width(c) : 1;
     }
     return width;
+}
+
+int display_width(const char *text)
+{
+    return width_of_bytes(text, strlen(text));
 }
 
 /* Bytes of the first character; one for what is no character. */
@@ -192,32 +197,38 @@ void screen_printf(const struct screen *screen, enum tone tone, const char *form
     screen_put(screen, tone, text);
 }
 
+/* Bytes of the whole words that fit into so many columns; with `must` at least one word. */
+static size_t fitting_words(const char *text, int columns, bool must)
+{
+    size_t end = 0;
+    while (text[end]) {
+        size_t stop = end + strspn(text + end, " ");
+        stop += strcspn(text + stop, " ");
+        if (width_of_bytes(text, stop) > columns && (end > 0 || !must))
+            break;
+        end = stop;
+    }
+    return end;
+}
+
 void screen_wrap(const struct screen *screen, enum tone tone, int from, int indent,
                  const char *text)
 {
     size_t size = strlen(text) + 1;
-    char *clean = malloc(size), *save = NULL;
+    char *clean = malloc(size);
     if (!clean)
         abort();
-    clean_text(clean, size, text);
-    if (screen->width == 0)
-        put_clean(screen, tone, clean, strlen(clean));
+    const char *rest = clean_text(clean, size, text);
     int column = from;
-    bool is_first = true; /* word of its line: no blank before it */
-    for (char *word = screen->width ? strtok_r(clean, " ", &save) : NULL; word;
-         word = strtok_r(NULL, " ", &save)) {
-        int width = display_width(word) + !is_first;
-        if ((!is_first || column > indent) && column + width > screen->width) {
+    while (*rest) {
+        size_t n = screen->width ? fitting_words(rest, screen->width - column, column <= indent)
+                                 : strlen(rest);
+        put_clean(screen, tone, rest, n);
+        rest += n;
+        rest += strspn(rest, " ");
+        if (*rest)
             fprintf(screen->out, "\n%*s", indent, "");
-            column = indent;
-            width -= !is_first;
-            is_first = true;
-        }
-        if (!is_first)
-            fputc(' ', screen->out);
-        put_clean(screen, tone, word, strlen(word));
-        column += width;
-        is_first = false;
+        column = indent;
     }
     free(clean);
 }

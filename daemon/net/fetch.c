@@ -1,11 +1,11 @@
 /*
  * See fetch.h. libcurl multi, driven by the loop:
  *
- *     pool --- share (one per share key: its own CURLM, so connections never cross keys)
- *                |--- sockets polled by uv_poll  \
- *                |--- curl's one timer             > curl_multi_socket_action -> callbacks ->
- * finish
- *                '--- fetches under way           /
+ *     pool
+ *      '-- share   one per share key, with its own CURLM: connections never cross keys
+ *            |-- libcurl's sockets, polled by uv_poll --.
+ *            |-- libcurl's one timer -------------------+--> curl_multi_socket_action
+ *            '-- fetches under way <-- on_header, on_write, finish ----------'
  *
  * libcurl forbids adding and removing transfers inside any of its callbacks. So a fetch cancelled
  * there is only marked, its callbacks turn deaf, and one started there only waits; both is made up
@@ -13,16 +13,16 @@
  */
 #include "net/fetch.h"
 
-#include "base/log.h"
-#include "base/own.h"
-#include "net/curl_memory.h"
-
 #include <arpa/inet.h>
 #include <assert.h>
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "net/curl_memory.h"
 
 #define HEADERS_MAX   128
 #define IDLE_HANDLES  64    /* easy handles kept for reuse per share */

@@ -47,7 +47,7 @@ struct fetch_request {
     const char *share_key;      /* connections are only shared between equal share keys (key id) */
     const char *const *headers; /* "name: value", ends with NULL; copied */
     struct span secret_header;  /* "name: value" or absent; copied, wiped after the transfer */
-    struct span body;           /* borrowed until on_done or cancel */
+    struct span body;           /* borrowed until on_done or fetch_cancel(); see there */
     int64_t connect_ms, first_byte_ms, idle_ms, total_ms; /* 0: no such limit */
 };
 
@@ -65,7 +65,14 @@ void fetch_pool_forget(struct fetch_pool *pool);
  */
 struct fetch *fetch_start(struct fetch_pool *pool, const struct fetch_request *request,
                           const struct fetch_events *events, void *ctx, struct err *reterr);
-/* Closes the connection at once; no further callback. May be called from a callback. */
+/*
+ * Closes the connection at once; no further callback. May be called from a callback.
+ *
+ * The request's body is not read any more when this returns, with one exception: called inside
+ * on_head or on_body of another fetch of the same pool, libcurl is at work and may read on until it
+ * returns to the loop. A body must then stay until the loop's next turn (loop_later()). on_done is
+ * called when libcurl is not at work, so there is no such wait in it.
+ */
 void fetch_cancel(struct fetch *fetch);
 /* Stops and goes on reading the answer; the provider is slowed down by TCP. */
 void fetch_pause(struct fetch *fetch);

@@ -1,12 +1,14 @@
 /*
  * See http1.h. States of a connection, and what moves it on:
  *
- *        .------------------ answer finished, keep-alive -----------------.
- *        v                                                                 |
- *      IDLE --byte--> HEAD --head ok--> BODY --complete--> CALL -----------'
+ *        .----------------- answer finished, keep-alive ------------------.
+ *        v                                                                |
+ *      IDLE --byte--> HEAD --head ok--> BODY --complete--> CALL ----------'
  *        |              |                 |                  |
- *        |              '--- refused: an answer is sent ---> LINGER --FIN or time--> closed
- *        '--- idle time, drain ------------------------------------------------> closed
+ *        |              '-----------------+------------------+-- refused: an answer is sent,
+ *        |                                                   |   or the last one is finished
+ *        |                                                   v
+ *        '--- idle time, drain --> closed                  LINGER --FIN or time--> closed
  *
  * In LINGER our side is shut down and what still comes is thrown away: closing with unread bytes
  * would reset the connection and the client might never read why.

@@ -320,22 +320,40 @@ int http_parser_head(struct http_parser *parser, struct span head, struct err *r
     return check_shape(parser, reterr);
 }
 
+/* llhttp 8 takes a bare LF for the empty line that ends a chunked body. */
+static bool has_bare_end(const struct http_parser *parser, struct span used)
+{
+    char before = used.len > 1 ? used.at[used.len - 2] : parser->last;
+    return parser->body_done && parser->request->content_length < 0 && before != '\r';
+}
+
+static int check_chunks(const struct http_parser *parser, struct span used, struct err *reterr)
+{
+    if (parser->framing > FRAMING_MAX(parser->request->body.len))
+        return bad(reterr, "the body is little more than chunk framing");
+    if (has_bare_end(parser, used))
+        return bad(reterr, "the chunked body does not end with CR LF");
+    return 0;
+}
+
 int http_parser_body(struct http_parser *parser, struct span data, size_t *ret_used, bool *ret_done,
                      struct err *reterr)
 {
     const struct bytes *body = &parser->request->body;
     size_t before = body->len;
-    int r = 0;
     *ret_used = 0;
-    if (!parser->body_done)
-        r = run(parser, data, ret_used, reterr);
+    *ret_done = parser->body_done;
+    if (parser->body_done || data.len == 0)
+        return 0;
+    int r = run(parser, data, ret_used, reterr);
     *ret_done = parser->body_done;
     if (r < 0)
         return r;
     parser->framing += *ret_used - (body->len - before);
-    if (parser->framing > FRAMING_MAX(body->len))
-        return bad(reterr, "the body is little more than chunk framing");
-    return 0;
+    r = check_chunks(parser, (struct span){data.at, *ret_used}, reterr);
+    if (*ret_used)
+        parser->last = data.at[*ret_used - 1];
+    return r;
 }
 
 void http_request_reset(struct http_request *request)

@@ -1,10 +1,14 @@
 /*
  * Reading HTTP/1.x requests: a prescan of the head, llhttp, and the rules llhttp leaves to us.
  *
- * Debian 12's llhttp 8.1.0 takes `X-Abc: \rxTransfer-Encoding: chunked` for a Transfer-Encoding
- * header (CVE-2023-30589), folded lines and more; no llhttp refuses two Host headers or an absolute
- * target. The prescan refuses what must never reach a parser; the rules follow RFC 9112 where it
- * lets a server refuse.
+ * No llhttp refuses two Host headers or an absolute target, and Debian 12's 8.1.0 takes folded
+ * lines; built without LLHTTP_STRICT_MODE it also takes `X-Abc: \rxTransfer-Encoding: chunked` for
+ * a Transfer-Encoding header (CVE-2023-30589). So the prescan judges every byte of a head before
+ * llhttp sees it, and the rules on the result follow RFC 9112 where it lets a server refuse.
+ *
+ * Chunks are framed by llhttp alone. Version 8 looks at the CR LF behind a size and behind data
+ * only in strict mode (CMakeLists.txt sets it; 9 always looks), and takes a bare LF for the last
+ * empty line even then: that one is checked here.
  *
  *   head   request line and header lines up to and with the empty line
  *   body   bytes by Content-Length or chunked; trailers are refused
@@ -49,8 +53,7 @@ struct span http_request_header(const struct http_request *request, const char *
 /* How often a header stands in the request. */
 size_t http_request_count(const struct http_request *request, const char *name);
 
-/* How far a head that is still coming has been judged: no byte is looked at twice. Zero-initialise.
- */
+/* How far a head that is coming has been judged: no byte is judged twice. Zero-initialise. */
 struct http_scan {
     size_t at, line; /* the next byte, and the first of its line */
     unsigned empty_lines;
@@ -72,6 +75,7 @@ struct http_parser {
     bool (*may_hold)(struct http_parser *parser, size_t more);
     bool head_done, body_done;
     size_t framing; /* bytes of chunk sizes, extensions and line ends */
+    char last;      /* of the body bytes parsed before */
     int error;      /* a kind, set in a callback */
     const char *why;
 };

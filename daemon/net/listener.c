@@ -69,7 +69,7 @@ static void on_readable(uv_poll_t *poll, int status, int events);
 
 static void listen_again(struct timer *rest)
 {
-    struct listener *listener = (struct listener *)((char *)rest - offsetof(struct listener, rest));
+    struct listener *listener = container_of(rest, struct listener, rest);
     uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
@@ -294,7 +294,7 @@ int listener_adopt(struct loop *loop, int fd, const struct listener_events *even
 
 static void on_rest_closed(struct timer *rest)
 {
-    free((char *)rest - offsetof(struct listener, rest));
+    free(container_of(rest, struct listener, rest));
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -311,6 +311,7 @@ void listener_close(struct listener *listener)
     if (!listener)
         return;
     uv_poll_stop(&listener->poll);
+    timer_stop(&listener->rest); /* or it would poll again */
     if (listener->is_ours)
         (void)unlink(listener->address + strlen("unix:")); /* gone already is fine */
     uv_close((uv_handle_t *)&listener->poll, on_poll_closed);

@@ -1,10 +1,10 @@
 /*
  * The event loop: one thread, libuv below, time and randomness for everyone above.
  *
- *   later   a call made on the next turn of the loop: nothing that starts calls back before it
- * returns timer   embedded one-shot timer on the monotonic clock flush   what a turn has gathered
- * (dirty streams) is written once, at the end of the turn hold    something that keeps loop_run()
- * going; it returns when nothing is held any more
+ *   later    a call made on the next turn: nothing that starts calls back before it returns
+ *   timer    embedded one-shot timer on the monotonic clock
+ *   dirty    a stream with something to send; all are flushed once, at the end of the turn
+ *   scratch  the one buffer that all reads go through
  */
 #pragma once
 
@@ -27,8 +27,7 @@ void loop_stop(struct loop *loop);
 uv_loop_t *loop_uv(struct loop *loop);
 
 #define LOOP_SCRATCH 65536
-/* One buffer for all reads of the loop, LOOP_SCRATCH bytes: valid until the current callback ends.
- */
+/* One buffer of LOOP_SCRATCH bytes for all reads: valid until the current callback ends. */
 char *loop_scratch(struct loop *loop);
 
 /* Monotonic time of this turn, in ms. */

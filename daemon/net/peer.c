@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #define STATE_ESTABLISHED 1 /* TCP_ESTABLISHED of the kernel */
 
 union address {
@@ -110,13 +112,14 @@ static void expected_ends(const union address *theirs, const union address *ours
     }
 }
 
-static void read_proc(const union address *theirs, const union address *ours, struct peer *ret)
+/* False when /proc says nothing at all. */
+static bool read_proc(const union address *theirs, const union address *ours, struct peer *ret)
 {
     char wanted[128], line[512];
     expected_ends(theirs, ours, wanted, sizeof(wanted));
     FILE *file = fopen(theirs->any.sa_family == AF_INET ? "/proc/net/tcp" : "/proc/net/tcp6", "re");
     if (!file)
-        return;
+        return false;
     while (fgets(line, sizeof(line), file)) {
         const char *ends = strchr(line, ':');
         unsigned state, uid;
@@ -132,6 +135,19 @@ static void read_proc(const union address *theirs, const union address *ours, st
         break;
     }
     fclose(file);
+    return true;
+}
+
+/* Said once: it stays so, and every connection would repeat it. */
+static void warn_blind(int error)
+{
+    static bool was_said;
+    if (!was_said)
+        log_warn("net", 0,
+                 "cannot tell whose TCP connections are, so all are refused: sock_diag says \"%s\" "
+                 "and /proc/net/tcp cannot be read",
+                 strerror(error));
+    was_said = true;
 }
 
 static struct peer tcp_peer(const union address *theirs, const union address *ours)
@@ -141,8 +157,8 @@ static struct peer tcp_peer(const union address *theirs, const union address *ou
     int r = ask_kernel(theirs, ours, &peer);
     if (r == 0)
         kernel_answers = true;
-    else if (!kernel_answers)
-        read_proc(theirs, ours, &peer);
+    else if (!kernel_answers && !read_proc(theirs, ours, &peer))
+        warn_blind(-r);
     return peer;
 }
 
@@ -182,7 +198,7 @@ struct peer peer_of_fd_by_proc(int fd)
     union address theirs, ours;
     struct peer peer = {0};
     if (get_ends(fd, &theirs, &ours))
-        read_proc(&theirs, &ours, &peer);
+        (void)read_proc(&theirs, &ours, &peer); /* saying nothing is "unknown" */
     return peer;
 }
 

@@ -17,7 +17,10 @@ struct peer {
     unsigned long inode; /* TCP only */
 };
 
-/* The peer of a connected socket. Never blocks; what cannot be known gives is_known false. */
+/*
+ * The peer of a connected socket. Never blocks; what cannot be known gives is_known false. A system
+ * that can say nothing about any TCP connection is warned of once in the log.
+ */
 struct peer peer_of_fd(int fd);
 /*
  * The same for a TCP socket by /proc/net/tcp alone: what peer_of_fd() does where the kernel has no

@@ -7,6 +7,7 @@ does.
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -515,11 +516,15 @@ def test_a_start_that_fails_shows_the_log_of_that_start(aictl, tmp_path):
 
 
 def test_a_start_that_fails_otherwise_names_the_log(aictl, tmp_path):
-    (tmp_path / ".local/state").mkdir(parents=True)
-    (tmp_path / ".local/state/aictl").mkdir()
-    (tmp_path / ".local/state/aictl/pins.json").write_text("[]")
-    done = aictl("daemon", "start")
-    assert done.returncode in (1, 2) and "  | " in done.stderr and "pins.json" in done.stderr
+    config = tmp_path / ".config/aictl/config.json"
+    config.parent.mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        config.write_text(json.dumps({"listen": [address]}))
+        done = aictl("daemon", "start")
+    assert done.returncode == 1
+    assert "  | " in done.stderr and address in done.stderr
+    assert "it ended while starting" in done.stderr and "aictld.log" in done.stderr
 
 
 def test_model_is_as_fast_as_a_small_program(env, control, tmp_path):

@@ -194,6 +194,11 @@ class Daemon:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"VmSize:\s+(\d+)", status).group(1)) * 1024
 
+    def wait_active(self, count):
+        """Waits until so many requests are under way."""
+        wait_until(lambda: self.rpc("status")["requests"]["active"] == count,
+                   f"{count} requests under way")
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

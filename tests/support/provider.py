@@ -299,7 +299,7 @@ class _Connection(threading.Thread):
 class Provider:
     """The server. Use as a context manager, or start() and stop()."""
 
-    def __init__(self, accepting=True, host="127.0.0.1"):
+    def __init__(self, accepting=True, host="127.0.0.1", port=0):
         """accepting=False: connections are completed by the kernel but never taken."""
         self.links, self.requests, self.errors = [], [], []
         self.changed = threading.Condition()
@@ -307,7 +307,7 @@ class Provider:
         self._queue = collections.deque()
         self._by_model = {}
         self.default = replies.Reply()
-        self._socket = socket.create_server((host, 0), backlog=512)
+        self._socket = socket.create_server((host, port), backlog=512)
         self.port = self._socket.getsockname()[1]
         self.url = f"http://{host}:{self.port}"
         self._acceptor = threading.Thread(target=self._accept, daemon=True) if accepting else None

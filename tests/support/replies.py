@@ -252,10 +252,14 @@ class Status:
     body: object = b"{}"
     headers: tuple = ()
     content_type: str = "application/json"
+    before_body: object = 0  # a delay or a Gate behind the head
 
     def __call__(self, call):
         body = self.body if isinstance(self.body, bytes) else _dump(self.body).encode()
-        call.answer(self.status, body, self.headers, self.content_type)
+        headers = [("Content-Type", self.content_type), *self.headers]
+        call.head(self.status, headers, "length", len(body))
+        call.pause(self.before_body)
+        call.body(body)
 
 
 def error_status(status, message, kind="invalid_request_error", headers=()):

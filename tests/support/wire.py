@@ -29,6 +29,10 @@ class Answer:
         assert len(values) <= 1, f"header {name} came {len(values)} times"
         return values[0] if values else None
 
+    def count(self, name):
+        """How often the header came."""
+        return sum(key == name for key, _ in self.headers)
+
     @property
     def json(self):
         return json.loads(self.body)
@@ -231,6 +235,12 @@ def parse_event(raw):
 def parse_events(body):
     """All events of a whole stream body."""
     return [parse_event(raw + b"\n\n") for raw in body.split(b"\n\n") if raw.strip()]
+
+
+def head_and_body(request):
+    """The bytes of a request, cut behind its head."""
+    head, body = request.split(b"\r\n\r\n", 1)
+    return head + b"\r\n\r\n", body
 
 
 def build_request(method, path, headers=(), body=None):

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -146,6 +147,39 @@ Test(peer, a_client_that_has_exited_is_unknown, .timeout = 10)
         close(server);
         close(listening);
     }
+}
+
+/* Everything written to standard error while peers are asked for without a spare descriptor. */
+static void log_without_descriptors(int server, int times, char *log, size_t size)
+{
+    int ends[2], old = dup(STDERR_FILENO);
+    struct rlimit usual, none;
+    cr_assert(pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = (struct rlimit){0, usual.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int i = 0; i < times; i++)
+        cr_expect(!peer_of_fd(server).is_known);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    cr_assert_eq(dup2(old, STDERR_FILENO), STDERR_FILENO);
+    close(ends[1]);
+    ssize_t n = read(ends[0], log, size - 1);
+    log[n > 0 ? n : 0] = '\0';
+    close(ends[0]);
+    close(old);
+}
+
+Test(peer, a_system_that_tells_nothing_is_warned_of_once)
+{
+    struct pair pair;
+    char log[4096];
+    cr_assert(connect_pair(AF_INET, &pair));
+    log_without_descriptors(pair.server, 3, log, sizeof(log));
+    const char *warning = strstr(log, "sock_diag");
+    cr_assert(warning, "%s", log);
+    cr_expect(!strstr(warning + 1, "sock_diag"), "%s", log);
+    cr_expect(peer_of_fd(pair.server).is_known, "it is not for ever");
+    close_pair(&pair);
 }
 
 Test(peer, a_unix_client_is_known_by_uid_and_pid)

@@ -109,6 +109,15 @@ static void close_loop(void)
 TestSuite(stream, .init = open_loop, .fini = close_loop, .timeout = 30);
 TestSuite(listener, .init = open_loop, .fini = close_loop, .timeout = 30);
 
+/* Stands before libuv's: it has nothing to fail with, but might one day. */
+static int write_fails_with;
+
+int uv_write(uv_write_t *request, uv_stream_t *uv, const uv_buf_t buffers[], unsigned count,
+             uv_write_cb done)
+{
+    return write_fails_with ? write_fails_with : uv_write2(request, uv, buffers, count, NULL, done);
+}
+
 static struct side *connect_one(struct wire *wire)
 {
     size_t before = accepted;
@@ -285,6 +294,49 @@ Test(stream, a_reset_while_writing_ends_it_once)
     wire_reset(&wire);
     WIRE_UNTIL(loop, side->closes);
     cr_expect(side->ends == 1 && side->closes == 1);
+}
+
+Test(stream, a_write_that_fails_at_once_ends_it)
+{
+    struct wire wire;
+    listen_on("127.0.0.1:0");
+    struct side *side = connect_one(&wire);
+    write_fails_with = UV_ENOMEM;
+    write_zeros(side, LARGE);
+    WIRE_UNTIL(loop, side->closes);
+    cr_expect(side->ends == 1 && side->closes == 1, "%u ends", side->ends);
+    wire_close(&wire);
+}
+
+Test(stream, buffers_do_not_keep_the_room_of_their_peak)
+{
+    struct wire wire;
+    listen_on(unix_address);
+    struct side *side = connect_one(&wire);
+    write_zeros(side, LARGE);
+    wire_turn(loop);
+    write_zeros(side, LARGE);
+    WIRE_RECEIVE_UNTIL(loop, &wire, wire.in.len == 2 * LARGE);
+    WIRE_UNTIL(loop, stream_queued(&side->stream) == 0);
+    cr_expect_leq(side->stream.queue.cap, 65536, "%zu", side->stream.queue.cap);
+    cr_expect_leq(side->stream.sending.cap, 65536, "%zu", side->stream.sending.cap);
+    wire_close(&wire);
+}
+
+Test(stream, other_marks_hold_for_what_is_queued_already)
+{
+    struct wire wire;
+    listen_on(unix_address);
+    struct side *side = connect_one(&wire);
+    write_zeros(side, 2000);
+    stream_set_marks(&side->stream, 1000, 3000);
+    cr_expect(stream_is_full(&side->stream));
+    WIRE_UNTIL(loop, side->drains);
+    cr_expect_eq(side->drains, 1);
+    write_zeros(side, 3000);
+    cr_expect_eq(stream_write(&side->stream, SPAN("x")), -ERR_TOO_LARGE);
+    WIRE_UNTIL(loop, side->closes);
+    wire_close(&wire);
 }
 
 /* ---- listeners ---- */
@@ -537,5 +589,28 @@ Test(listener, without_even_the_reserve_connections_wait_and_nothing_spins)
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
     WIRE_UNTIL(loop, accepted);
     cr_expect_eq(accepted, 1);
+    wire_close(&wire);
+}
+
+/* Its time is over in the same turn in which the listener is closed. */
+Test(listener, one_that_rests_from_accepting_can_be_closed)
+{
+    struct wire wire;
+    struct rlimit usual, none;
+    listen_on("127.0.0.1:0");
+    wire_open(&wire, listener_address(listener));
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 3;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int i = 0; i < 5; i++)
+        wire_turn(loop);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    (void)poll(NULL, 0, 150); /* longer than it rests */
+    listener_close(listener);
+    listener = NULL;
+    for (int i = 0; i < 5; i++)
+        wire_turn(loop);
+    cr_expect_eq(accepted, 0);
     wire_close(&wire);
 }

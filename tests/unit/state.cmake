@@ -6,6 +6,10 @@ aictl_unit_test(NAME state_tokens MIN 13
   SOURCES state_tokens.c
   FOLDERS state net dialect policy ir base proto
   LIBS llhttp PkgConfig::CURL PkgConfig::MSGPACK PkgConfig::SODIUM PkgConfig::CJSON PkgConfig::UV)
+aictl_unit_test(NAME state_secret MIN 10
+  SOURCES state_secret.c
+  FOLDERS state net dialect policy ir base proto
+  LIBS llhttp PkgConfig::CURL PkgConfig::MSGPACK PkgConfig::SODIUM PkgConfig::CJSON PkgConfig::UV)
 aictl_unit_test(NAME state_vault MIN 24
   SOURCES state_vault.c
   FOLDERS state net dialect policy ir base proto
