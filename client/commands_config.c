@@ -11,6 +11,7 @@
 #include "client/ask.h"
 #include "client/call.h"
 #include "client/failure.h"
+#include "client/service.h"
 
 #define TEXT_MAX (1024 * 1024 - 4096) /* of a file sent to the daemon: a frame has room for it */
 
@@ -115,8 +116,8 @@ static int check_config(struct invocation *inv, const char *file)
         return failure_report(&failure, inv->json);
     if (call_daemon(&inv->paths, METHOD_CONFIG_CHECK, params, CALL_ANSWER_MS, &result, &failure) <
         0) {
-        if (failure.kind == ERR_DAEMON_DOWN && !failure.detail[0])
-            failure_try(&failure, "start it: aictl daemon start (it says what is wrong, too)");
+        if (failure.kind == ERR_DAEMON_DOWN && !inv->json)
+            service_check_config(file, &failure); /* comes back only when it cannot */
         return failure_report(&failure, inv->json);
     }
     bool ok = answer_is(result, "ok");

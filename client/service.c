@@ -429,3 +429,14 @@ int service_run(struct failure *reterr)
     execv(program, argv);
     return failure_set(reterr, ERR_IO, "%s: %s", program, strerror(errno));
 }
+
+int service_check_config(const char *file, struct failure *reterr)
+{
+    char program[RENDEZVOUS_PATH], check[] = "--check";
+    char *argv[] = {program, check, (char *)file, NULL};
+    if (!service_program("aictld", program, sizeof(program)))
+        return no_program(reterr);
+    fflush(NULL);
+    execv(program, argv);
+    return failure_set(reterr, ERR_IO, "%s: %s", program, strerror(errno));
+}

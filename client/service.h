@@ -50,6 +50,9 @@ bool service_is_listening(void);
 /* Becomes the daemon in the foreground; returns only on failure. */
 int service_run(struct failure *reterr);
 
+/* Has `aictld --check` judge a configuration file (NULL: the one in use); replaces this process. */
+int service_check_config(const char *file, struct failure *reterr);
+
 /*
  * The path of one of our programs ("aictld", "aictl-shim"): beside this one, in the folder of the
  * build tree, or in PATH. Returns false when it is nowhere.

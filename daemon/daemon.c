@@ -165,10 +165,12 @@ static int load_config(struct daemon *daemon, struct config **ret, struct err *r
 {
     struct config_problems problems = {0};
     int r = config_load(daemon->paths.config_file, keep_plain_key, daemon, ret, &problems, reterr);
-    for (size_t i = 0; i < problems.count; i++)
-        log_warn("config", 0, "%s:%u:%u: %s%s%s", daemon->paths.config_file, problems.list[i].line,
-                 problems.list[i].column, problems.list[i].path, problems.list[i].path[0] ? ": " : "",
-                 problems.list[i].message);
+    for (size_t i = 0; i < problems.count; i++) {
+        const struct config_problem *problem = &problems.list[i];
+        if (problem->is_warning || i > 0) /* the first error is the caller's to tell */
+            log_warn("config", 0, "%s:%u:%u: %s%s%s", daemon->paths.config_file, problem->line,
+                     problem->column, problem->path, problem->path[0] ? ": " : "", problem->message);
+    }
     return r;
 }
 
@@ -469,9 +471,28 @@ static int check_still_there(const struct daemon *daemon, struct err *reterr)
     return err_set(reterr, ERR_NOT_FOUND, "%s is gone; what it said stays in use until a restart", path);
 }
 
+/* The keyfile may be back. A vault that stays shut changes nothing. */
+static void try_vault_again(struct daemon *daemon)
+{
+    struct gateway *gateway = &daemon->gateway;
+    struct vault *vault = NULL;
+    struct err err = {0};
+    if (!vault_is_locked(gateway->vault) ||
+        vault_open(daemon->paths.state_dir, daemon->paths.kek_dir, &vault, &err) < 0)
+        return;
+    if (vault_is_locked(vault)) {
+        vault_free(vault);
+        return;
+    }
+    vault_free(gateway->vault);
+    gateway->vault = vault;
+    log_info("daemon", 0, "the vault is unlocked");
+}
+
 static int reload(void *ctx, struct err *reterr)
 {
     struct daemon *daemon = ctx;
+    try_vault_again(daemon);
     struct config *config = NULL;
     int r = check_still_there(daemon, reterr);
     if (r == 0)

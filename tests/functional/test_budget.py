@@ -212,7 +212,7 @@ def test_a_client_that_goes_before_its_answer_gives_its_share_back(tight, provid
 
 def test_bodies_wait_for_their_turn_on_one_connection(tight, provider):
     """Pipelined requests: a body that waits behind an answer is not lost, nor counted for ever."""
-    request = tight.build("POST", "/v1/chat/completions", chat_body("m-one", user="x" * 200_000))
+    request = tight.build("POST", "/v1/chat/completions", chat_body("m-one", user="x" * 20_000))
     with tight.connect() as wire:
         wire.send(request * 3)
         for _ in range(3):

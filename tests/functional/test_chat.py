@@ -206,3 +206,27 @@ def test_headers_of_an_answer_name_the_request(daemon, provider):
     answer = daemon.chat("m-one")
     assert answer.header("x-aictl-request-id")
     assert answer.header("x-request-id") in (None, "req_from_provider")
+
+
+# ---- who asks ----
+
+
+@pytest.mark.parametrize("dialect", ["chat", "anthropic"])
+@pytest.mark.parametrize("sent, expected", [
+    ([], "aictl/"), (["tool/1.2 (x; y)"], "tool/1.2 (x; y)"), ([""], "aictl/"),
+    (["one/1", "two/2"], "one/1"),
+])
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_the_provider_sees_one_user_agent(daemon, provider, dialect, sent, expected, is_stream):
+    headers = [("User-Agent", value) for value in sent]
+    ask, model = (daemon.chat, "m-one") if dialect == "chat" else (daemon.messages, "c-one")
+    assert ask(model, headers=headers, stream=is_stream).status in (200, 400)
+    for seen in provider.posts:
+        values = seen.values("user-agent")
+        assert len(values) == 1 and values[0].startswith(expected)
+
+
+def test_a_test_of_a_provider_has_one_user_agent(daemon, provider):
+    daemon.rpc("provider.test", provider="chatty")
+    values = provider.last.values("user-agent")
+    assert len(values) == 1 and values[0].startswith("aictl/")

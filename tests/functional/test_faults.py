@@ -7,7 +7,7 @@ import time
 import pytest
 
 import replies
-from daemon import config_for, provider_row
+from daemon import chat_body, config_for, provider_row
 from provider import Gate
 from waiting import latency_limit, stays, wait_until
 from wire import Closed, parse_events
@@ -429,3 +429,44 @@ def test_one_dead_provider_does_not_disturb_another(start_daemon, provider, make
     stays(lambda: daemon.chat("m-one").status == 200, "service of the healthy provider", 0.5)
     for wire in waiting:
         wire.close()
+
+
+# ---- a provider that comes back ----
+
+
+def is_unreachable(daemon):
+    newest = daemon.recent(1)
+    return newest and newest[0]["end"] == "unreachable"
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_provider_that_is_started_during_the_pause_is_reached(
+        start_daemon, make_provider, is_stream):
+    """A connection was kept to the one before, so the first attempt finds that one gone."""
+    before = make_provider()
+    row = provider_row("chatty", before.url, ["m-one"], key="")
+    daemon = start_daemon(config_for(row, default="m-one", maxRetries=10))
+    assert daemon.chat("m-one").status == 200
+    before.stop()
+    with daemon.connect() as wire:
+        wire.send(daemon.build("POST", "/v1/chat/completions",
+                               chat_body("m-one", stream=is_stream)))
+        wait_until(lambda: is_unreachable(daemon), "an attempt that finds nobody")
+        after = make_provider(port=before.port)
+        answer = wire.read_answer()
+    assert answer.status == 200 and len(after.posts) == 1
+    ends = [attempt["end"] for attempt in daemon.recent()]
+    assert ends[0] == "done" and ends[-1] == "done" and "unreachable" in ends
+    assert len({attempt["exchange"] for attempt in daemon.recent()}) == 2
+
+
+@pytest.mark.parametrize("url, kind", [
+    ("https://{host}", "TLS"), ("http://nobody.invalid", "name"),
+])
+def test_failures_of_tls_and_names_are_tried_again(start_daemon, provider, url, kind):
+    """The scripted provider speaks no TLS: each attempt is a handshake that fails."""
+    row = provider_row("chatty", url.format(host=provider.url.split("//")[1]), ["m-one"], key="")
+    daemon = start_daemon(config_for(row, default="m-one", maxRetries=2, connectTimeout=2000))
+    answer = daemon.chat("m-one")
+    assert answer.status == 502 and kind in answer.error["message"]
+    assert len(daemon.recent()) == 3
