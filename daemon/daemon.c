@@ -94,6 +94,7 @@ static int open_vault(struct daemon *daemon, struct err *reterr)
     int r = vault_open(daemon->paths.state_dir, daemon->paths.kek_dir, &gateway->vault, reterr);
     if (r == -ERR_VAULT_CORRUPT || r == -ERR_FORBIDDEN) {
         log_error("daemon", 0, "%s", reterr->detail);
+        reterr->kind = ERR_VAULT_CORRUPT;
         gateway->vault = vault_new_broken(reterr);
         return 0;
     }
@@ -117,17 +118,21 @@ static bool set_aside(const struct daemon *daemon, const char *name, const struc
     return true;
 }
 
-static int open_lists(struct daemon *daemon, struct err *reterr)
+static int open_tokens(struct daemon *daemon, struct err *reterr)
 {
-    struct gateway *gateway = &daemon->gateway;
-    const char *dir = daemon->paths.state_dir;
-    int r = tokens_open(dir, &gateway->tokens, reterr);
+    struct tokens **tokens = &daemon->gateway.tokens;
+    int r = tokens_open(daemon->paths.state_dir, tokens, reterr);
     if (r < 0 && set_aside(daemon, "tokens.json", reterr))
-        r = tokens_open(dir, &gateway->tokens, reterr);
-    if (r == 0)
-        r = projects_open(dir, &gateway->projects, reterr);
+        r = tokens_open(daemon->paths.state_dir, tokens, reterr);
+    return r;
+}
+
+static int open_pins(struct daemon *daemon, struct err *reterr)
+{
+    struct projects **projects = &daemon->gateway.projects;
+    int r = projects_open(daemon->paths.state_dir, projects, reterr);
     if (r < 0 && set_aside(daemon, "pins.json", reterr))
-        r = projects_open(dir, &gateway->projects, reterr);
+        r = projects_open(daemon->paths.state_dir, projects, reterr);
     return r;
 }
 
@@ -142,7 +147,9 @@ static int open_state(struct daemon *daemon, struct err *reterr)
     if (r == 0)
         r = open_vault(daemon, reterr);
     if (r == 0)
-        r = open_lists(daemon, reterr);
+        r = open_tokens(daemon, reterr);
+    if (r == 0)
+        r = open_pins(daemon, reterr);
     return r;
 }
 
@@ -165,9 +172,12 @@ static int load_config(struct daemon *daemon, struct config **ret, struct err *r
 {
     struct config_problems problems = {0};
     int r = config_load(daemon->paths.config_file, keep_plain_key, daemon, ret, &problems, reterr);
+    bool is_told = false; /* the first error is the caller's to tell */
     for (size_t i = 0; i < problems.count; i++) {
         const struct config_problem *problem = &problems.list[i];
-        if (problem->is_warning || i > 0) /* the first error is the caller's to tell */
+        bool is_first_error = !problem->is_warning && !is_told;
+        is_told |= is_first_error;
+        if (!is_first_error)
             log_warn("config", 0, "%s:%u:%u: %s%s%s", daemon->paths.config_file, problem->line,
                      problem->column, problem->path, problem->path[0] ? ": " : "", problem->message);
     }

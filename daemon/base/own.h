@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /* The object that embeds a member, from a pointer to the member. */
-#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #define CLEANUP(fn) __attribute__((cleanup(fn)))
 

@@ -167,13 +167,19 @@ static void add_line(const char **list, size_t *count, const char *line)
         list[(*count)++] = line;
 }
 
+/* The client's first header of a name that says something: libcurl would take an empty one for none. */
+static const struct http_header *client_header(const struct http_request *client, struct span name)
+{
+    for (size_t i = 0; client && i < client->header_count; i++)
+        if (span_equal(client->headers[i].name, name) && client->headers[i].value.len)
+            return &client->headers[i];
+    return NULL;
+}
+
 static bool client_sent(const struct http_request *client, const char *line)
 {
-    struct span value, name = span_cut(span_of(line), ':', &value);
-    for (size_t i = 0; client && i < client->header_count; i++)
-        if (span_equal(client->headers[i].name, name))
-            return true;
-    return false;
+    struct span rest;
+    return client_header(client, span_cut(span_of(line), ':', &rest)) != NULL;
 }
 
 /* Headers to the provider: an allow-list of the client's, then what the dialect always sends. */
@@ -189,7 +195,8 @@ static void build_headers(struct attempt *attempt, const struct http_request *cl
     add_line(lines, &count,
              attempt->view->stream ? "accept: text/event-stream" : "accept: application/json");
     for (size_t i = 0; client && i < client->header_count; i++)
-        if (is_listed(client->headers[i].name, dialect->request_headers))
+        if (is_listed(client->headers[i].name, dialect->request_headers) &&
+            client_header(client, client->headers[i].name) == &client->headers[i])
             add_line(lines, &count,
                      arena_printf(&attempt->arena, SPAN_FMT ": " SPAN_FMT,
                                   SPAN_ARG(client->headers[i].name), SPAN_ARG(client->headers[i].value)));
@@ -317,12 +324,10 @@ static void end(struct attempt *attempt, enum end_reason reason, const struct er
     attempt_free(attempt);
 }
 
-/* What is wrong with the provider's answer, with its name; its words without keys. */
-static void find_fault(struct attempt *attempt, struct err *err, int kind, const char *what)
+/* What is wrong with the provider's answer, with its name. */
+static void find_fault(const struct attempt *attempt, struct err *err, int kind, const char *what)
 {
-    CLEANUP(bytes_release) struct bytes masked = {.max = ERROR_BODY_MAX};
-    mask_key(attempt, span_of(what), &masked);
-    err_set(err, kind, "%s: %s", attempt->provider->name, scrub_text(masked.data ? masked.data : ""));
+    err_set(err, kind, "%s: %s", attempt->provider->name, scrub_text(what));
 }
 
 /* Stops the transfer because of what the provider sent. */
@@ -422,6 +427,16 @@ static void pass_on(struct attempt *attempt, struct span raw)
         flush_run(attempt); /* it was put together from pieces: good for this call only */
 }
 
+/* An error's words again, without the key: they were cut before it could be looked for. */
+static void tap_masked_event(struct attempt *attempt, const struct sse_event *event)
+{
+    CLEANUP(bytes_release) struct bytes masked = {.max = 2 * ERROR_BODY_MAX};
+    struct tap tap = {0};
+    mask_key(attempt, event->data, &masked);
+    (void)attempt->dialect->tap_event(&tap, attempt->view, event->name, bytes_span(&masked));
+    memcpy(attempt->tap.error_text, tap.error_text, sizeof(tap.error_text));
+}
+
 static int on_event(void *ctx, const struct sse_event *event)
 {
     struct attempt *attempt = ctx;
@@ -429,8 +444,10 @@ static int on_event(void *ctx, const struct sse_event *event)
     enum tap_verdict verdict = TAP_PASS;
     if (event->data.at || event->name.at)
         verdict = attempt->dialect->tap_event(&attempt->tap, attempt->view, event->name, event->data);
-    if (attempt->tap.error_kind)
+    if (attempt->tap.error_kind) {
+        tap_masked_event(attempt, event);
         return -attempt->tap.error_kind;
+    }
     if (attempt->tap.has_content && !had_content)
         attempt->record.content_ms = elapsed_ms(attempt);
     if (verdict == TAP_PASS)
@@ -511,10 +528,15 @@ static void end_whole_answer(struct attempt *attempt)
     struct err err = {0};
     attempt->dialect->tap_answer(&attempt->tap, bytes_span(&attempt->body));
     attempt->record.content_ms = attempt->record.first_byte_ms;
-    if (attempt->tap.error_kind)
+    if (attempt->tap.error_kind) { /* its words again, without the key */
+        struct tap masked = {0};
+        mask_body(attempt);
+        attempt->dialect->tap_answer(&masked, bytes_span(&attempt->body));
+        memcpy(attempt->tap.error_text, masked.error_text, sizeof(masked.error_text));
         find_fault(attempt, &err, attempt->tap.error_kind, attempt->tap.error_text);
-    else if (span_trim(bytes_span(&attempt->body)).len == 0)
+    } else if (span_trim(bytes_span(&attempt->body)).len == 0) {
         find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "the answer is empty");
+    }
     end(attempt, err.kind ? END_PROVIDER_ERROR : END_DONE, &err, NULL);
 }
 

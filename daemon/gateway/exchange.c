@@ -342,8 +342,8 @@ static bool is_named(const char *const *headers, size_t count, const char *line)
 }
 
 /*
- * Answer headers: the provider's that may be passed on, `own` (NULL or ended by NULL) instead of
- * those of the same name, and what is ours always.
+ * Answer headers: the provider's that may be passed on, each name once, `own` (NULL or ended by
+ * NULL) instead of those of the same name, and what is ours always.
  */
 static void start_answer(struct exchange *exchange, int status, const char *const *provider_headers,
                          const char *const *own, int64_t length)
@@ -353,9 +353,8 @@ static void start_answer(struct exchange *exchange, int status, const char *cons
     size_t count = 0;
     for (; own && *own; own++)
         headers[count++] = *own;
-    size_t own_count = count;
     for (; provider_headers && *provider_headers && count < ANSWER_HEAD - 2; provider_headers++)
-        if (!is_named(headers, own_count, *provider_headers))
+        if (!is_named(headers, count, *provider_headers))
             headers[count++] = *provider_headers;
     const char *id = arena_printf(&exchange->arena, "x-aictl-request-id: %llu",
                                   (unsigned long long)exchange->id);

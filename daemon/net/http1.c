@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/own.h"
 
+#define REFUSALS_MAX 16    /* connections above the maximum that are told so before they close */
 #define PIPELINE_MAX 65536 /* bytes of further requests that may come while one is answered */
 #define INPUT_MAX    (PIPELINE_MAX + LOOP_SCRATCH)
 #define INPUT_KEPT   65536 /* room that an empty input keeps */
@@ -294,6 +295,7 @@ void http_finish(struct http_call *call)
     }
     enter(connection, IDLE);
     reset_call(call);
+    stream_rest(&connection->stream);
     connection->sent_at_check = NEVER_CHECKED;
     timer_start(&connection->timer, limits_of(connection)->idle_ms);
     take_input_later(connection);
@@ -346,13 +348,6 @@ static void refuse(struct connection *connection, const struct err *err)
 
 /* ---- reading ---- */
 
-static void drop_input(struct connection *connection, size_t len)
-{
-    bytes_drop_front(&connection->input, len);
-    if (connection->input.len == 0 && connection->input.cap > INPUT_KEPT)
-        bytes_release(&connection->input);
-}
-
 static bool may_hold(struct http_parser *parser, size_t more)
 {
     struct http_call *call = container_of(parser, struct http_call, parser);
@@ -362,6 +357,8 @@ static bool may_hold(struct http_parser *parser, size_t more)
 
 static void hand_over(struct connection *connection)
 {
+    if (connection->input.len == 0 && connection->input.cap > INPUT_KEPT)
+        bytes_release(&connection->input); /* a large request came in large pieces */
     connection->sent_at_check = stream_sent(&connection->stream);
     timer_start(&connection->timer, limits_of(connection)->write_stall_ms);
     connection->server->handler->on_request(connection->server->ctx, &connection->call);
@@ -378,7 +375,7 @@ static void take_body(struct connection *connection)
         refuse(connection, &err);
         return;
     }
-    drop_input(connection, used);
+    bytes_drop_front(&connection->input, used);
     if (!done) {
         timer_start(&connection->timer, limits_of(connection)->body_idle_ms);
         return;
@@ -401,7 +398,7 @@ static int parse_head(struct connection *connection, struct err *err)
     call->parser.may_hold = may_hold;
     int r =
         http_parser_head(&call->parser, (struct span){connection->input.data, (size_t)len}, err);
-    drop_input(connection, (size_t)len);
+    bytes_drop_front(&connection->input, (size_t)len);
     return r < 0 ? r : 1;
 }
 
@@ -601,7 +598,8 @@ static void link_connection(struct http_server *server, struct connection *conne
 static void on_accept(struct listener *listener, void *ctx)
 {
     struct http_server *server = ctx;
-    struct connection *connection = calloc(1, sizeof(*connection));
+    bool is_flood = server->count >= server->limits.connections_max + REFUSALS_MAX;
+    struct connection *connection = is_flood ? NULL : calloc(1, sizeof(*connection));
     if (!connection)
         return; /* closed by the listener */
     connection->server = server;

@@ -15,7 +15,7 @@
 #include "base/own.h"
 #include "net/stream_start.h"
 
-#define KEPT_MAX 65536 /* room that an empty buffer keeps */
+#define KEPT_MAX 65536 /* room that an empty buffer keeps at rest */
 
 static void flush(struct stream *stream);
 
@@ -87,18 +87,20 @@ static void on_shut_down(uv_shutdown_t *request, int status)
     (void)status; /* a peer that is gone is noticed by reading */
 }
 
-/* It is empty now, and does not keep the room of its peak. */
-static void empty(struct bytes *bytes)
+static void give_back(struct bytes *empty)
 {
-    bytes_clear(bytes);
-    if (bytes->cap > KEPT_MAX)
-        bytes_release(bytes);
+    if (empty->cap > KEPT_MAX)
+        bytes_release(empty);
 }
 
 /* Everything has left: what was to happen then happens, and a waiting producer goes on. */
 static void after_progress(struct stream *stream)
 {
     bool is_empty = !stream->is_writing && !stream->queue.len;
+    if (is_empty && stream->is_resting) {
+        give_back(&stream->queue);
+        give_back(&stream->sending);
+    }
     if (is_empty && stream->when_sent == STREAM_CLOSES_WHEN_SENT) {
         stream_close(stream);
         return;
@@ -119,7 +121,7 @@ static void on_written(uv_write_t *request, int status)
 {
     struct stream *stream = request->data;
     stream->is_writing = false;
-    empty(&stream->sending);
+    bytes_clear(&stream->sending);
     if (stream->is_closing)
         return;
     if (status < 0) {
@@ -152,7 +154,7 @@ static int send_queue(struct stream *stream)
     size_t done = n > 0 ? (size_t)n : 0;
     if (done < stream->queue.len)
         return send_rest(stream, done);
-    empty(&stream->queue);
+    bytes_clear(&stream->queue);
     return 0;
 }
 
@@ -180,10 +182,19 @@ int stream_write(struct stream *stream, struct span data)
         return -ERR_TOO_LARGE;
     }
     stream->written += data.len;
+    stream->is_resting = false;
     if (stream_is_full(stream))
         stream->is_full = true;
     loop_dirty(stream->loop, &stream->dirty);
     return 0;
+}
+
+void stream_rest(struct stream *stream)
+{
+    if (stream->is_closing)
+        return;
+    stream->is_resting = true;
+    loop_dirty(stream->loop, &stream->dirty);
 }
 
 void stream_set_marks(struct stream *stream, size_t high_mark, size_t max)

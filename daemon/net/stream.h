@@ -49,6 +49,7 @@ struct stream {
     uv_shutdown_t shutdown_request;
     uint64_t written; /* bytes ever queued */
     bool is_unix, is_reading, is_writing, is_full, is_closing, is_ended, was_shut_down;
+    bool is_resting; /* since stream_rest() nothing was written */
     enum { STREAM_STAYS, STREAM_SHUTS_WHEN_SENT, STREAM_CLOSES_WHEN_SENT } when_sent;
 };
 
@@ -94,6 +95,11 @@ int stream_open(struct stream *stream, struct listener *listener,
  * be passed (the stream is then closed), -ERR_CLIENT_GONE when it has ended.
  */
 int stream_write(struct stream *stream, struct span data);
+/*
+ * Nothing more is to be written for a while: when all is sent, the room of large buffers is given
+ * back. Between the pieces of one answer that would only make the heap fragment.
+ */
+void stream_rest(struct stream *stream);
 /* Other bounds than those of stream_open(), from now on. */
 void stream_set_marks(struct stream *stream, size_t high_mark, size_t max);
 /* True while more than the high mark is queued. */

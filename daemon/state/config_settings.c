@@ -124,7 +124,7 @@ static const char *const default_listen[] = {"127.0.0.1:3000", "[::1]:3000"};
 
 /* Addresses found so far. */
 struct addresses {
-    const char *list[2 * CONFIG_LISTEN_MAX];
+    const char *list[CONFIG_LISTEN_MAX + 2]; /* one entry too many is noticed behind it */
     size_t count;
 };
 
@@ -215,13 +215,11 @@ void config_read_listen(struct config_reader *reader, struct json array)
     struct addresses addresses = {.count = 0};
     struct json value;
     struct json_iter iter = json_iter(array);
-    for (size_t i = 0; json_next(&iter, &value); i++) {
-        if (i == CONFIG_LISTEN_MAX) {
-            config_error(&reader->report, value, "more than %d addresses", CONFIG_LISTEN_MAX);
-            break;
-        }
+    while (addresses.count <= CONFIG_LISTEN_MAX && json_next(&iter, &value))
         read_address(reader, &addresses, value);
-    }
+    if (addresses.count > CONFIG_LISTEN_MAX)
+        config_error(&reader->report, value, "more than %d addresses (localhost is two)",
+                     CONFIG_LISTEN_MAX);
     if (addresses.count == 0 && reader->report.error_count == 0)
         config_error(&reader->report, array, "names no address; leave it out for the default");
     set_listen(reader, addresses.list, addresses.count);

@@ -126,3 +126,14 @@ def test_f16_the_daemon_stops_promptly_while_a_name_hangs(daemon):
     daemon.terminate()
     assert daemon.wait_exit() == 0
     assert time.monotonic() - begun < 3
+
+
+def test_a_name_that_does_not_resolve_is_tried_again(start_daemon):
+    """Resolvers fail for moments, too: when a network comes up, or changes."""
+    row = provider_row("nx", "https://api.nx.test", ["nx-one"])
+    wrapper = ("unshare", "-n", "-m", sys.executable, "-B", str(RESOLVER))
+    config = config_for(row, default="nx-one", maxRetries=2)
+    daemon = start_daemon(config, keys=["nx"], wrapper=wrapper)
+    answer = ask(daemon, "nx-one")
+    assert answer.status == 502 and "name" in answer.error["message"]
+    assert len(daemon.recent()) == 3

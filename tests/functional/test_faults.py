@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import socket
+import threading
 import time
 
 import pytest
@@ -460,13 +462,31 @@ def test_a_provider_that_is_started_during_the_pause_is_reached(
     assert len({attempt["exchange"] for attempt in daemon.recent()}) == 2
 
 
-@pytest.mark.parametrize("url, kind", [
-    ("https://{host}", "TLS"), ("http://nobody.invalid", "name"),
-])
-def test_failures_of_tls_and_names_are_tried_again(start_daemon, provider, url, kind):
-    """The scripted provider speaks no TLS: each attempt is a handshake that fails."""
-    row = provider_row("chatty", url.format(host=provider.url.split("//")[1]), ["m-one"], key="")
-    daemon = start_daemon(config_for(row, default="m-one", maxRetries=2, connectTimeout=2000))
-    answer = daemon.chat("m-one")
-    assert answer.status == 502 and kind in answer.error["message"]
-    assert len(daemon.recent()) == 3
+def refuse_tls(call_count, listener):
+    """Answers each connection with what is no TLS, and counts it."""
+    while True:
+        try:
+            accepted, _ = listener.accept()
+        except OSError:
+            return
+        call_count.append(1)
+        with accepted:
+            accepted.sendall(b"HTTP/1.1 400 no TLS here\r\n\r\n")
+            accepted.recv(65536)
+
+
+def test_a_failed_tls_handshake_is_tried_again(start_daemon):
+    listener, connections = socket.create_server(("127.0.0.1", 0)), []
+    thread = threading.Thread(target=refuse_tls, args=(connections, listener))
+    thread.start()
+    try:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        daemon = start_daemon(config_for(provider_row("tls", url, ["t-one"], key=""),
+                                         default="t-one", maxRetries=2))
+        answer = daemon.chat("t-one")
+        assert answer.status == 502 and "TLS" in answer.error["message"]
+        assert len(connections) == 3 == len(daemon.recent())
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()

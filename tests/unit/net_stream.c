@@ -308,7 +308,7 @@ Test(stream, a_write_that_fails_at_once_ends_it)
     wire_close(&wire);
 }
 
-Test(stream, buffers_do_not_keep_the_room_of_their_peak)
+Test(stream, buffers_at_rest_do_not_keep_the_room_of_their_peak)
 {
     struct wire wire;
     listen_on(unix_address);
@@ -318,7 +318,15 @@ Test(stream, buffers_do_not_keep_the_room_of_their_peak)
     write_zeros(side, LARGE);
     WIRE_RECEIVE_UNTIL(loop, &wire, wire.in.len == 2 * LARGE);
     WIRE_UNTIL(loop, stream_queued(&side->stream) == 0);
+    cr_expect_gt(side->stream.queue.cap, 65536, "there may be more to write");
+    stream_rest(&side->stream);
+    wire_turn(loop);
     cr_expect_leq(side->stream.queue.cap, 65536, "%zu", side->stream.queue.cap);
+    cr_expect_leq(side->stream.sending.cap, 65536, "%zu", side->stream.sending.cap);
+    write_zeros(side, LARGE);
+    stream_rest(&side->stream);
+    WIRE_RECEIVE_UNTIL(loop, &wire, side->stream.sending.cap + side->stream.queue.cap <= 131072);
+    cr_expect_eq(stream_queued(&side->stream), 0);
     cr_expect_leq(side->stream.sending.cap, 65536, "%zu", side->stream.sending.cap);
     wire_close(&wire);
 }
