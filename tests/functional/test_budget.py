@@ -124,7 +124,7 @@ def test_an_announced_length_costs_nothing_until_it_comes(start_daemon, setup, p
 
 
 def queued(port, peer):
-    """Bytes between two ports of 127.0.0.1 that were sent and not yet read, by the kernel's list."""
+    """Bytes between two ports of 127.0.0.1 that were sent and are not read yet (/proc/net/tcp)."""
     pairs, total = {(port, peer), (peer, port)}, 0
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, ours, theirs, _, queues = line.split()[:5]
@@ -207,13 +207,13 @@ def test_requests_that_are_not_json_give_their_share_back(tight, provider):
 
 @pytest.mark.parametrize("is_stream", [False, True])
 def test_a_client_that_goes_before_its_answer_gives_its_share_back(tight, provider, is_stream):
-    for _ in range(3):
+    for number in range(3):
         gate = Gate()
         provider.will(replies.Reply(before_head=gate))
         with tight.connect() as wire:
             fields = chat_body("m-one", user="x" * (MIB // 2), stream=is_stream)
             wire.send(tight.build("POST", "/v1/chat/completions", fields))
-            provider.wait_request(len(provider.requests) + 1)
+            provider.wait_request(number + 1)
         tight.wait_active(0)
         gate.open()
     check_is_given_back(tight, provider)

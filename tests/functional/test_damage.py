@@ -114,7 +114,8 @@ def ask_over_unix(daemon):
     """The way to ask without a token: tokens are made with a secret of the vault."""
     def chat(model, **fields):
         with daemon.connect_unix() as wire:
-            wire.send(daemon.build("POST", "/v1/chat/completions", chat_body(model, **fields), None))
+            body = chat_body(model, **fields)
+            wire.send(daemon.build("POST", "/v1/chat/completions", body, None))
             return wire.read_answer()
     return chat
 

@@ -1,4 +1,4 @@
-"""What a provider's error looks like to the client: its status, JSON, one word on retrying, no key."""
+"""A provider's error at the client: its status, JSON, one word on retrying, and never the key."""
 
 import time
 

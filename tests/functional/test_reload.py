@@ -93,7 +93,8 @@ def test_reloads_while_projects_are_walked_leave_every_request_whole(
     for number in range(24):
         deep = tmp_path / str(number) / "/".join(["d"] * 100)
         deep.mkdir(parents=True)
-        request = daemon.build("POST", "/v1/chat/completions", chat_body("aictl"), daemon.token(deep))
+        token = daemon.token(deep)
+        request = daemon.build("POST", "/v1/chat/completions", chat_body("aictl"), token)
         wires.append((daemon.connect(), request))
     for turn in range(4):
         sender = threading.Thread(target=lambda: [wire.send(request) for wire, request in wires])
