@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/own.h"
 #include "control/params.h"
 #include "proto/wire.h"
 
@@ -100,7 +101,7 @@ static void on_walk(void *ctx, struct walk *walk, const struct err *err)
 
 static void on_turn(struct later *later)
 {
-    struct call *call = (struct call *)((char *)later - offsetof(struct call, later));
+    struct call *call = container_of(later, struct call, later);
     if (call->err.kind)
         end(call);
     else

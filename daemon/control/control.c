@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/own.h"
 #include "control/call.h"
 #include "control/views.h"
 #include "proto/wire.h"
@@ -79,12 +80,12 @@ static void on_handle_closed(struct connection *connection)
 
 static struct connection *connection_of_stream(struct stream *stream)
 {
-    return (struct connection *)((char *)stream - offsetof(struct connection, stream));
+    return container_of(stream, struct connection, stream);
 }
 
 static struct connection *connection_of_timer(struct timer *timer)
 {
-    return (struct connection *)((char *)timer - offsetof(struct connection, idle));
+    return container_of(timer, struct connection, idle);
 }
 
 static void on_idle_closed(struct timer *timer)
@@ -214,7 +215,7 @@ static void turn_away(struct connection *connection, uint32_t msgid)
 static void on_stopping(struct later *later)
 {
     struct control *control =
-        (struct control *)((char *)later - offsetof(struct control, stopping));
+        container_of(later, struct control, stopping);
     const struct control_hooks *hooks = control->env.hooks;
     hooks->stop(hooks->ctx);
 }

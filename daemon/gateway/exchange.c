@@ -573,16 +573,17 @@ static void on_attempt_end(void *ctx, const struct attempt_result *result)
 
 /* ---- over ---- */
 
+/* The client left, or its body could not be taken (an answer was sent), or the server closes. */
 static void on_gone(void *ctx, struct http_call *call, const struct err *why)
 {
     struct exchange *exchange = http_user(call);
     (void)ctx;
-    (void)why;
     exchange->call = NULL;
-    exchange->is_gone = true;
+    exchange->is_gone = why->kind == ERR_CLIENT_GONE;
     if (exchange->attempt)
-        attempt_cancel(TAKE(exchange->attempt), END_CLIENT_GONE);
-    close_exchange(exchange, "the client left");
+        attempt_cancel(TAKE(exchange->attempt),
+                       why->kind == ERR_SHUTTING_DOWN ? END_SHUTDOWN : END_CLIENT_GONE);
+    close_exchange(exchange, exchange->is_gone ? "the client left" : why->detail);
 }
 
 static void close_timer(struct exchange *exchange)

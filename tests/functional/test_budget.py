@@ -243,6 +243,16 @@ def soft_limit(daemon):
     return int(re.search(r"Max open files\s+(\d+)", text).group(1))
 
 
+def is_served(daemon, token):
+    """True when a new client gets its answer; told to come back, or closed, is what else may be."""
+    try:
+        answer = daemon.chat("m-one", token)
+    except Closed:
+        return False
+    assert answer.status in (200, 503), answer
+    return answer.status == 200
+
+
 @pytest.mark.parametrize("hard", [64, 96, 128])
 def test_with_few_descriptors_some_are_served_and_the_rest_told(
         start_daemon, setup, provider, hard):
@@ -260,11 +270,7 @@ def test_with_few_descriptors_some_are_served_and_the_rest_told(
     for wire in wires:
         wire.close()
 
-    def is_served():
-        answer = daemon.chat("m-one", token)
-        assert answer.status in (200, 503), answer
-        return answer.status == 200
-    wait_until(is_served, "service after the crowd has gone")
+    wait_until(lambda: is_served(daemon, token), "service after the crowd has gone")
 
 
 def test_with_few_descriptors_the_control_socket_answers(start_daemon, setup, provider):
@@ -281,13 +287,7 @@ def test_a_crowd_that_asks_nothing_is_got_rid_of(start_daemon, setup, provider):
     daemon = start_daemon(setup, keys=["chatty"], wrapper=limits(64, 64))
     token = daemon.token()
     crowd = [daemon.connect() for _ in range(100)]
-
-    def is_served():
-        try:
-            return daemon.chat("m-one", token).status == 200
-        except Closed:
-            return False
-    wait_until(is_served, "service beside the idle crowd")
+    wait_until(lambda: is_served(daemon, token), "service beside the idle crowd")
     for wire in crowd:
         wire.close()
 
