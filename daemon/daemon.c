@@ -22,11 +22,11 @@
 #include "net/http1.h"
 #include "service.h"
 
-#define UNIX_LISTENERS  2 /* control's and HTTP's */
-#define LISTENERS_MAX   (SERVICE_FDS_MAX + UNIX_LISTENERS)
-#define DESCRIPTORS_KEPT 64 /* for files, listeners, control clients, the demo */
-#define RELOAD_DELAY_MS 100 /* editors write a file in several steps */
-#define QUEUE_FACTOR    4   /* what a connection's queue may hold, in streamBuffers */
+#define UNIX_LISTENERS   2 /* control's and HTTP's */
+#define LISTENERS_MAX    (SERVICE_FDS_MAX + UNIX_LISTENERS)
+#define DESCRIPTORS_KEPT 64  /* for files, listeners, control clients, the demo */
+#define RELOAD_DELAY_MS  100 /* editors write a file in several steps */
+#define QUEUE_FACTOR     4   /* what a connection's queue may hold, in streamBuffers */
 
 struct daemon {
     struct rendezvous paths;
@@ -59,7 +59,8 @@ static void stop(void *ctx);
 static int private_dir(const char *path, struct err *reterr)
 {
     int r = rendezvous_private_dir(path);
-    return r < 0 ? err_errno(reterr, ERR_IO, -r, "%s cannot be used as a private directory", path) : 0;
+    return r < 0 ? err_errno(reterr, ERR_IO, -r, "%s cannot be used as a private directory", path)
+                 : 0;
 }
 
 /* Held for life: a second daemon of the same user finds it taken. */
@@ -154,8 +155,8 @@ static int open_state(struct daemon *daemon, struct err *reterr)
 }
 
 /*
- * A plain key in the configuration is bound to its provider's origin when it is first read: later the
- * same key with another baseURL is refused, since the vault knows its origin.
+ * A plain key in the configuration is bound to its provider's origin when it is first read: later
+ * the same key with another baseURL is refused, since the vault knows its origin.
  */
 static void keep_plain_key(void *ctx, const char *provider, const char *origin, struct span key)
 {
@@ -164,7 +165,8 @@ static void keep_plain_key(void *ctx, const char *provider, const char *origin, 
     const char *const origins[] = {origin};
     if (vault_holds(daemon->gateway.vault, provider, key))
         return;
-    if (vault_put(daemon->gateway.vault, provider, key, origins, 1, loop_wall_ms() / 1000, &err) < 0)
+    if (vault_put(daemon->gateway.vault, provider, key, origins, 1, loop_wall_ms() / 1000, &err) <
+        0)
         log_warn("daemon", 0, "the key of %s is not usable: %s", provider, err.detail);
 }
 
@@ -179,7 +181,8 @@ static int load_config(struct daemon *daemon, struct config **ret, struct err *r
         is_told |= is_first_error;
         if (!is_first_error)
             log_warn("config", 0, "%s:%u:%u: %s%s%s", daemon->paths.config_file, problem->line,
-                     problem->column, problem->path, problem->path[0] ? ": " : "", problem->message);
+                     problem->column, problem->path, problem->path[0] ? ": " : "",
+                     problem->message);
     }
     return r;
 }
@@ -218,7 +221,8 @@ static void keep_listener(struct daemon *daemon, struct listener *listener)
     assert(daemon->listener_count < LISTENERS_MAX);
     daemon->listeners[daemon->listener_count++] = listener;
     if (!listener_is_unix(listener))
-        (void)snprintf(daemon->urls[daemon->url_count++], sizeof(daemon->urls[0]), "http://%s", address);
+        (void)snprintf(daemon->urls[daemon->url_count++], sizeof(daemon->urls[0]), "http://%s",
+                       address);
     else if (strcmp(address + strlen("unix:"), daemon->paths.rpc_socket) != 0)
         (void)snprintf(daemon->unix_url, sizeof(daemon->unix_url), "%s", address);
     log_info("daemon", 0, "listening on %s", address);
@@ -247,13 +251,16 @@ static int adopt(struct daemon *daemon, int fd, struct err *reterr)
     socklen_t size = sizeof(is_listening);
     if (getsockname(fd, (struct sockaddr *)&name, &len) < 0 ||
         getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) < 0 || !is_listening)
-        return err_set(reterr, ERR_CONFIG_INVALID, "inherited descriptor %d is no listening socket", fd);
-    const char *path = name.ss_family == AF_UNIX ? ((const struct sockaddr_un *)&name)->sun_path : "";
+        return err_set(reterr, ERR_CONFIG_INVALID, "inherited descriptor %d is no listening socket",
+                       fd);
+    const char *path =
+        name.ss_family == AF_UNIX ? ((const struct sockaddr_un *)&name)->sun_path : "";
     const char *base = strrchr(path, '/');
     bool is_rpc = base && !strcmp(base, "/rpc.sock");
     struct listener *listener;
-    int r = listener_adopt(daemon->loop, fd, is_rpc ? &control_listener_events : &http_listener_events,
-                           is_rpc ? (void *)daemon->control : (void *)daemon->http, &listener, reterr);
+    int r =
+        listener_adopt(daemon->loop, fd, is_rpc ? &control_listener_events : &http_listener_events,
+                       is_rpc ? (void *)daemon->control : (void *)daemon->http, &listener, reterr);
     if (r == 0)
         keep_listener(daemon, listener);
     return r;
@@ -309,9 +316,11 @@ static int open_listeners(struct daemon *daemon, struct err *reterr)
     if (r == 0 && !has_tcp(daemon))
         r = listen_tcp(daemon, reterr);
     if (r == 0)
-        r = listen_unix(daemon, daemon->paths.rpc_socket, &control_listener_events, daemon->control, reterr);
+        r = listen_unix(daemon, daemon->paths.rpc_socket, &control_listener_events, daemon->control,
+                        reterr);
     if (r == 0)
-        r = listen_unix(daemon, daemon->paths.http_socket, &http_listener_events, daemon->http, reterr);
+        r = listen_unix(daemon, daemon->paths.http_socket, &http_listener_events, daemon->http,
+                        reterr);
     daemon->gateway.http_url = best_url(daemon);
     daemon->gateway.unix_url = daemon->unix_url;
     return r;
@@ -348,7 +357,8 @@ static int open_gateway(struct daemon *daemon, struct err *reterr)
     gateway->ledger = ledger_new();
     gateway->fetch = fetch_pool_new(daemon->loop, (unsigned)options->connectionsPerProvider,
                                     options->providerIdleMs);
-    gateway->project_cache = project_cache_new(daemon->loop, home ? home : "/", options->projectCacheMs);
+    gateway->project_cache =
+        project_cache_new(daemon->loop, home ? home : "/", options->projectCacheMs);
     gateway->gen_file = daemon->paths.gen_file;
     gateway->demo_socket = daemon->demo_socket;
     gateway->owner = daemon;
@@ -420,7 +430,8 @@ static void watch(struct daemon *daemon)
     (void)snprintf(daemon->config_dir, sizeof(daemon->config_dir), "%.*s",
                    (int)(slash - daemon->paths.config_file), daemon->paths.config_file);
     if (uv_fs_event_start(&daemon->config_watch, on_config_change, daemon->config_dir, 0) < 0)
-        log_warn("daemon", 0, "%s is not watched: reload by `aictl daemon reload`", daemon->config_dir);
+        log_warn("daemon", 0, "%s is not watched: reload by `aictl daemon reload`",
+                 daemon->config_dir);
     if (service_watchdog_ms())
         timer_start(&daemon->watchdog, service_watchdog_ms());
 }
@@ -459,7 +470,9 @@ void daemon_run(struct daemon *daemon)
     service_notify("READY=1\nSTATUS=serving");
     log_info("daemon", 0, "aictld " AICTL_VERSION " serves %s", daemon->gateway.http_url);
     if (daemon->gateway.config->has_demo_only)
-        log_info("daemon", 0, "no provider is configured: the demo provider answers (aictl login NAME adds one)");
+        log_info(
+            "daemon", 0,
+            "no provider is configured: the demo provider answers (aictl login NAME adds one)");
     loop_run(daemon->loop);
 }
 
@@ -478,7 +491,8 @@ static int check_still_there(const struct daemon *daemon, struct err *reterr)
     const char *path = daemon->paths.config_file;
     if (!daemon->gateway.config->path[0] || access(path, F_OK) == 0)
         return 0;
-    return err_set(reterr, ERR_NOT_FOUND, "%s is gone; what it said stays in use until a restart", path);
+    return err_set(reterr, ERR_NOT_FOUND, "%s is gone; what it said stays in use until a restart",
+                   path);
 }
 
 /* The keyfile may be back. A vault that stays shut changes nothing. */
@@ -519,8 +533,8 @@ static int reload(void *ctx, struct err *reterr)
     http_server_set_limits(daemon->http, &limits);
     fetch_pool_forget(daemon->gateway.fetch);
     gateway_announce(&daemon->gateway);
-    log_info("daemon", 0, "configuration reloaded: %zu providers, %zu models", config->provider_count,
-             config->catalogue.model_count);
+    log_info("daemon", 0, "configuration reloaded: %zu providers, %zu models",
+             config->provider_count, config->catalogue.model_count);
     return 0;
 }
 
@@ -541,7 +555,9 @@ static void on_empty(void *ctx)
     loop_stop(daemon->loop);
 }
 
-/* Time is over: what runs ends with an error of its own shape, and clients get a moment to read it. */
+/*
+ * Time is over: what runs ends with an error of its own shape, and clients get a moment to read it.
+ */
 static void on_drain_over(struct timer *timer)
 {
     struct daemon *daemon = timer->owner;

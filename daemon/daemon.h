@@ -15,8 +15,8 @@
 struct daemon;
 
 /*
- * Starts everything. On failure nothing is left open and the error names the file, option or address
- * at fault. paths is copied.
+ * Starts everything. On failure nothing is left open and the error names the file, option or
+ * address at fault. paths is copied.
  */
 int daemon_open(const struct rendezvous *paths, struct daemon **ret, struct err *reterr);
 /* Serves until it is told to stop and the drain is over. */

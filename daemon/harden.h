@@ -9,9 +9,9 @@
 /*
  * To be called first thing in main(), before any thread and any library: no core files, not
  * traceable, no new privileges for children, umask 077, and no environment variable that changes
- * where TLS secrets, requests or key material go; as many file descriptors as are allowed. Open ones
- * are left alone (systemd passed them). After an exec it has to be called again. -ERR_INTERNAL names the step that failed; the
- * daemon must not go on then.
+ * where TLS secrets, requests or key material go; as many file descriptors as are allowed. Open
+ * ones are left alone (systemd passed them). After an exec it has to be called again. -ERR_INTERNAL
+ * names the step that failed; the daemon must not go on then.
  */
 int harden_process(struct err *reterr);
 

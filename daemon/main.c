@@ -82,7 +82,8 @@ static int parse(int argc, char **argv)
     }
     if (optind == argc)
         return -1;
-    fprintf(stderr, "aictld: takes no arguments, but got \"%s\"\nTry: aictld --help\n", argv[optind]);
+    fprintf(stderr, "aictld: takes no arguments, but got \"%s\"\nTry: aictld --help\n",
+            argv[optind]);
     return 2;
 }
 

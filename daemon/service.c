@@ -41,7 +41,8 @@ void service_notify(const char *message)
     if (fd < 0)
         return;
     socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    (void)!sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&name, len); /* nobody to tell */
+    (void)!sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&name,
+                  len); /* nobody to tell */
     close(fd);
 }
 

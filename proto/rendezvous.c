@@ -82,7 +82,8 @@ int rendezvous_init(struct rendezvous *paths, const char **ret_why)
         return -1;
     }
     if (strlen(paths->http_socket) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
-        *ret_why = "the runtime directory's path is too long for a Unix socket (set XDG_RUNTIME_DIR)";
+        *ret_why =
+            "the runtime directory's path is too long for a Unix socket (set XDG_RUNTIME_DIR)";
         return -1;
     }
     return 0;

@@ -31,8 +31,9 @@ struct rendezvous {
     char rpc_socket[RENDEZVOUS_PATH];  /* runtime_dir/rpc.sock */
     char http_socket[RENDEZVOUS_PATH]; /* runtime_dir/http.sock */
     char gen_file[RENDEZVOUS_PATH];    /* runtime_dir/gen: one line, raised on every switch */
-    char lock_file[RENDEZVOUS_PATH];   /* state_dir/lock: held by the one daemon that uses the state */
-    char log_file[RENDEZVOUS_PATH];    /* state_dir/aictld.log: a background daemon writes here */
+    char
+        lock_file[RENDEZVOUS_PATH]; /* state_dir/lock: held by the one daemon that uses the state */
+    char log_file[RENDEZVOUS_PATH]; /* state_dir/aictld.log: a background daemon writes here */
 };
 
 /*

@@ -134,7 +134,8 @@ int bytes_addf(struct bytes *bytes, const char *format, ...)
     va_end(args);
     int r = n < 0 ? -ERR_INTERNAL : bytes_reserve(bytes, (size_t)n);
     if (r == 0) {
-        (void)vsnprintf(bytes->data + bytes->len, (size_t)n + 1, format, again); /* measured above */
+        (void)vsnprintf(bytes->data + bytes->len, (size_t)n + 1, format,
+                        again); /* measured above */
         bytes->len += (size_t)n;
     }
     va_end(again);

@@ -16,9 +16,9 @@ struct span {
     size_t len;
 };
 
-#define SPAN(literal)       ((struct span){(literal), sizeof(literal) - 1})
-#define SPAN_FMT            "%.*s"
-#define SPAN_ARG(span_)     (int)(span_).len, (span_).at
+#define SPAN(literal)   ((struct span){(literal), sizeof(literal) - 1})
+#define SPAN_FMT        "%.*s"
+#define SPAN_ARG(span_) (int)(span_).len, (span_).at
 
 static inline struct span span_of(const char *text)
 {

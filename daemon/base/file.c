@@ -30,9 +30,10 @@ static int read_all(int fd, const char *path, struct bytes *ret, struct err *ret
         size_t room = ret->max - ret->len < 65536 ? ret->max - ret->len : 65536;
         char probe;
         if (room == 0) /* full: only the end of the file is fine now */
-            return read(fd, &probe, 1) == 0 ? 0
-                                            : err_set(reterr, ERR_TOO_LARGE, "%s is larger than %zu bytes",
-                                                      path, ret->max);
+            return read(fd, &probe, 1) == 0
+                       ? 0
+                       : err_set(reterr, ERR_TOO_LARGE, "%s is larger than %zu bytes", path,
+                                 ret->max);
         if (bytes_reserve(ret, room) < 0)
             return err_set(reterr, ERR_TOO_LARGE, "%s does not fit in memory", path);
         ssize_t n = read(fd, ret->data + ret->len, room);
@@ -73,8 +74,7 @@ int file_read(const char *path, struct bytes *ret, struct stat *ret_st, struct e
     return read_file(path, O_NOFOLLOW, ret, ret_st, reterr);
 }
 
-int file_read_followed(const char *path, struct bytes *ret, struct stat *ret_st,
-                       struct err *reterr)
+int file_read_followed(const char *path, struct bytes *ret, struct stat *ret_st, struct err *reterr)
 {
     return read_file(path, 0, ret, ret_st, reterr);
 }
@@ -97,7 +97,8 @@ static int sync_directory(const char *path)
 {
     const char *slash = strrchr(path, '/');
     char *dir = span_dup((struct span){path, slash ? (size_t)(slash - path) : 0});
-    CLEANUP(close_fd) int fd = open(dir[0] ? dir : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP(close_fd)
+    int fd = open(dir[0] ? dir : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(dir);
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }

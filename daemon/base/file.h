@@ -14,8 +14,8 @@
 
 /*
  * Reads a whole file into `ret` (which has its max). *ret_st, if wanted, is the file's stat.
- * Errors: -ERR_NOT_FOUND when there is none, -ERR_FORBIDDEN for a symlink, a special file or another
- * owner, -ERR_TOO_LARGE above ret->max, -ERR_IO.
+ * Errors: -ERR_NOT_FOUND when there is none, -ERR_FORBIDDEN for a symlink, a special file or
+ * another owner, -ERR_TOO_LARGE above ret->max, -ERR_IO.
  */
 int file_read(const char *path, struct bytes *ret, struct stat *ret_st, struct err *reterr);
 

@@ -214,8 +214,7 @@ static void turn_away(struct connection *connection, uint32_t msgid)
 
 static void on_stopping(struct later *later)
 {
-    struct control *control =
-        container_of(later, struct control, stopping);
+    struct control *control = container_of(later, struct control, stopping);
     const struct control_hooks *hooks = control->env.hooks;
     hooks->stop(hooks->ctx);
 }

@@ -135,8 +135,7 @@ static int build_body(struct attempt *attempt, struct span model, struct span *r
                       struct err *reterr)
 {
     struct splices splices = {0};
-    int r = attempt->dialect->edit_request(attempt->view, model, &attempt->arena, &splices,
-                                                     reterr);
+    int r = attempt->dialect->edit_request(attempt->view, model, &attempt->arena, &splices, reterr);
     if (r < 0)
         return r;
     *ret = attempt->view->body;
@@ -167,7 +166,10 @@ static void add_line(const char **list, size_t *count, const char *line)
         list[(*count)++] = line;
 }
 
-/* The client's first header of a name that says something: libcurl would take an empty one for none. */
+/*
+ * The client's first header of a name that says something: libcurl would take an empty one for
+ * none.
+ */
 static const struct http_header *client_header(const struct http_request *client, struct span name)
 {
     for (size_t i = 0; client && i < client->header_count; i++)
@@ -199,7 +201,8 @@ static void build_headers(struct attempt *attempt, const struct http_request *cl
             client_header(client, client->headers[i].name) == &client->headers[i])
             add_line(lines, &count,
                      arena_printf(&attempt->arena, SPAN_FMT ": " SPAN_FMT,
-                                  SPAN_ARG(client->headers[i].name), SPAN_ARG(client->headers[i].value)));
+                                  SPAN_ARG(client->headers[i].name),
+                                  SPAN_ARG(client->headers[i].value)));
     for (const char *const *line = dialect->default_headers; line && *line; line++)
         if (!client_sent(client, *line))
             add_line(lines, &count, *line);
@@ -213,10 +216,12 @@ static int borrow_key(struct attempt *attempt, struct bytes *line, struct err *r
     struct secret *secret = NULL;
     if (provider->key_mode == KEY_MODE_NONE)
         return 0;
-    int r = vault_lend(attempt->gateway->vault, provider->key_id, provider->origin, &secret, reterr);
+    int r =
+        vault_lend(attempt->gateway->vault, provider->key_id, provider->origin, &secret, reterr);
     if (r < 0)
         return err_prefix(reterr, "%s", provider->name);
-    r = secret_append_header(secret, attempt->dialect->key_header, attempt->dialect->key_prefix, line);
+    r = secret_append_header(secret, attempt->dialect->key_header, attempt->dialect->key_prefix,
+                             line);
     secret_free(secret);
     return r < 0 ? err_set(reterr, ERR_INTERNAL, "the key does not fit into a header") : 0;
 }
@@ -270,10 +275,11 @@ static int start_fetch(struct attempt *attempt, const struct attempt_plan *plan,
         .connect_ms = least(options->connectTimeout, options->defaultTimeout),
         .first_byte_ms = most(options->firstByteTimeout, options->defaultTimeout),
         .idle_ms = options->defaultTimeout,
-        .total_ms = attempt->view->stream ? 0 : most(options->plainAnswerTimeout, options->defaultTimeout),
+        .total_ms =
+            attempt->view->stream ? 0 : most(options->plainAnswerTimeout, options->defaultTimeout),
     };
     int r = attempt->dialect->build_url(span_of(provider->base_url), OP_GENERATE, plan->model,
-                                         attempt->view->stream, &url);
+                                        attempt->view->stream, &url);
     if (r < 0)
         return err_set(reterr, -r, "%s: the URL is too long", provider->name);
     r = build_body(attempt, plan->model, &request.body, reterr);
@@ -375,7 +381,8 @@ bool attempt_may_stream(const struct attempt *attempt)
 
 static const char *lower_line(struct arena *arena, const struct fetch_header *header)
 {
-    char *line = arena_printf(arena, SPAN_FMT ": " SPAN_FMT, SPAN_ARG(header->name), SPAN_ARG(header->value));
+    char *line = arena_printf(arena, SPAN_FMT ": " SPAN_FMT, SPAN_ARG(header->name),
+                              SPAN_ARG(header->value));
     for (size_t i = 0; line && i < header->name.len; i++)
         if (line[i] >= 'A' && line[i] <= 'Z')
             line[i] = (char)(line[i] - 'A' + 'a');
@@ -419,10 +426,12 @@ static void flush_run(struct attempt *attempt)
 /* Passes on an event's bytes; neighbours among the bytes being read go out together. */
 static void pass_on(struct attempt *attempt, struct span raw)
 {
-    bool stays = attempt->fed.at && raw.at >= attempt->fed.at && raw.at < attempt->fed.at + attempt->fed.len;
+    bool stays =
+        attempt->fed.at && raw.at >= attempt->fed.at && raw.at < attempt->fed.at + attempt->fed.len;
     if (attempt->run.at + attempt->run.len != raw.at)
         flush_run(attempt);
-    attempt->run = attempt->run.len ? (struct span){attempt->run.at, attempt->run.len + raw.len} : raw;
+    attempt->run =
+        attempt->run.len ? (struct span){attempt->run.at, attempt->run.len + raw.len} : raw;
     if (!stays)
         flush_run(attempt); /* it was put together from pieces: good for this call only */
 }
@@ -443,7 +452,8 @@ static int on_event(void *ctx, const struct sse_event *event)
     bool had_content = attempt->tap.has_content;
     enum tap_verdict verdict = TAP_PASS;
     if (event->data.at || event->name.at)
-        verdict = attempt->dialect->tap_event(&attempt->tap, attempt->view, event->name, event->data);
+        verdict =
+            attempt->dialect->tap_event(&attempt->tap, attempt->view, event->name, event->data);
     if (attempt->tap.error_kind) {
         tap_masked_event(attempt, event);
         return -attempt->tap.error_kind;
@@ -548,7 +558,8 @@ static int on_last_event(void *ctx, const struct sse_event *event)
 {
     struct attempt *attempt = ctx;
     struct json value;
-    bool is_whole = span_equal(event->data, SPAN("[DONE]")) || json_skim(event->data, &value, NULL) == 0;
+    bool is_whole =
+        span_equal(event->data, SPAN("[DONE]")) || json_skim(event->data, &value, NULL) == 0;
     if (!is_whole)
         return 0;
     int r = on_event(attempt, event);
@@ -568,7 +579,8 @@ static void end_stream(struct attempt *attempt)
         find_fault(attempt, &err, -r, attempt->tap.error_text);
     else if (!attempt->tap.has_finish && !(attempt->tap.has_content && attempt->tap.has_end))
         find_fault(attempt, &err, ERR_PROVIDER_RESET, "the stream ended without a finish");
-    end(attempt, err.kind ? (r < 0 ? END_PROVIDER_ERROR : END_PROVIDER_RESET) : END_DONE, &err, NULL);
+    end(attempt, err.kind ? (r < 0 ? END_PROVIDER_ERROR : END_PROVIDER_RESET) : END_DONE, &err,
+        NULL);
 }
 
 /* Failures of the connection name the provider and its address. */

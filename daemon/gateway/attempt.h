@@ -7,8 +7,8 @@
  *   result   how it ended; exactly one, unless the attempt was cancelled by its owner
  *
  * The attempt opens and closes its ledger record, borrows the key from the vault right before the
- * transfer starts, edits the body as the dialect permits (a copy, counted like the client's body), and
- * reads usage with the dialect's tap.
+ * transfer starts, edits the body as the dialect permits (a copy, counted like the client's body),
+ * and reads usage with the dialect's tap.
  */
 #pragma once
 
@@ -20,11 +20,11 @@ struct attempt;
 struct attempt_plan {
     struct config *config; /* a reference is kept */
     const struct provider *provider;
-    const struct dialect *dialect;   /* spoken with the provider (a demo provider speaks every one) */
-    struct span model;               /* to be sent */
-    const struct request_view *view; /* borrowed for the attempt's life */
+    const struct dialect *dialect; /* spoken with the provider (a demo provider speaks every one) */
+    struct span model;             /* to be sent */
+    const struct request_view *view;   /* borrowed for the attempt's life */
     const struct http_request *client; /* whose headers may be passed on; NULL: none */
-    struct attempt_record record;   /* exchange, requested, surface, project, client filled in */
+    struct attempt_record record;      /* exchange, requested, surface, project, client filled in */
 };
 
 struct attempt_result {
@@ -58,7 +58,9 @@ struct attempt *attempt_start(struct gateway *gateway, const struct attempt_plan
                               const struct attempt_events *events, void *ctx, struct err *reterr);
 /* Ends it with a reason of the owner's (END_CLIENT_GONE, END_SHUTDOWN); no further callback. */
 void attempt_cancel(struct attempt *attempt, enum end_reason end);
-/* Stops reading the answer: the client does not keep up. The provider's idle limit rests meanwhile. */
+/*
+ * Stops reading the answer: the client does not keep up. The provider's idle limit rests meanwhile.
+ */
 void attempt_pause(struct attempt *attempt);
 /* Undoes attempt_pause(). */
 void attempt_resume(struct attempt *attempt);

@@ -28,10 +28,11 @@ static int pick_providers(const struct config *config, const struct dialect *sur
     if (ret->count)
         return 0;
     const struct provider *provider = &config->providers[other->provider_index];
-    return err_set(reterr, ERR_NOT_IMPLEMENTED,
-                   "%s is served by %s, which speaks %s; converting from %s is not there yet: choose a "
-                   "model of a provider of type %s",
-                   other->model, provider->name, provider->dialect->type, surface->type, surface->type);
+    return err_set(
+        reterr, ERR_NOT_IMPLEMENTED,
+        "%s is served by %s, which speaks %s; converting from %s is not there yet: choose a "
+        "model of a provider of type %s",
+        other->model, provider->name, provider->dialect->type, surface->type, surface->type);
 }
 
 int choose(struct gateway *gateway, const struct config *config, const struct dialect *surface,
@@ -48,8 +49,9 @@ int choose(struct gateway *gateway, const struct config *config, const struct di
     struct name name = name_resolve(&config->catalogue, requested);
     if (name.kind == NAME_UNKNOWN)
         return unknown(config, requested, reterr);
-    ret->is_alias = name.kind != NAME_CONCRETE ||
-                    precedence_is_from_files(&config->catalogue, view.choices, view.count, requested);
+    ret->is_alias =
+        name.kind != NAME_CONCRETE ||
+        precedence_is_from_files(&config->catalogue, view.choices, view.count, requested);
     if (!ret->is_alias)
         return pick_providers(config, surface, &name, ret, reterr);
     if (index < 0)

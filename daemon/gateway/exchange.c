@@ -41,11 +41,11 @@ struct exchange {
     size_t candidate;
     unsigned retries;
     struct attempt *attempt;
-    struct bytes held; /* output that waits for the first content */
+    struct bytes held;  /* output that waits for the first content */
     struct timer timer; /* TRYING: the silence before the head; ANSWERING: keep-alive */
     struct timer pause; /* before another attempt at the same provider */
     unsigned open_timers;
-    bool is_gone; /* the client left */
+    bool is_gone;                 /* the client left */
     struct attempt_record record; /* what every attempt's record starts with */
     int64_t started_us;
 };
@@ -79,7 +79,8 @@ static void enter(struct exchange *exchange, enum state state)
 static void answer_open(struct http_call *call, enum endpoint_kind kind)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
-    http_answer(call, 200, headers, kind == ENDPOINT_HEALTH ? SPAN("{\"status\":\"ok\"}") : SPAN(""));
+    http_answer(call, 200, headers,
+                kind == ENDPOINT_HEALTH ? SPAN("{\"status\":\"ok\"}") : SPAN(""));
 }
 
 static int check_route(const struct endpoint *endpoint, const struct http_request *request,
@@ -123,7 +124,8 @@ static void note_client(struct attempt_record *record, const struct http_request
 {
     struct span rest, agent = http_request_header(request, "user-agent");
     agent = span_cut(agent, ' ', &rest);
-    (void)snprintf(record->client, sizeof(record->client), SPAN_FMT, SPAN_ARG(agent)); /* for display */
+    (void)snprintf(record->client, sizeof(record->client), SPAN_FMT,
+                   SPAN_ARG(agent)); /* for display */
 }
 
 static struct exchange *exchange_new(struct gateway *gateway, struct http_call *call,
@@ -260,7 +262,8 @@ static void exchange_start(struct exchange *exchange)
         answer_models(exchange);
         return;
     }
-    if (exchange->surface->read_request(bytes_span(&exchange->body), &exchange->arena, &exchange->view, &err) < 0) {
+    if (exchange->surface->read_request(bytes_span(&exchange->body), &exchange->arena,
+                                        &exchange->view, &err) < 0) {
         refuse(exchange, &err);
         return;
     }
@@ -268,7 +271,8 @@ static void exchange_start(struct exchange *exchange)
                    SPAN_ARG(exchange->view.model_text)); /* for display */
     const char *dir = request_dir(exchange);
     if (dir)
-        exchange->walk_request = project_cache_get(exchange->gateway->project_cache, dir, on_walk, exchange);
+        exchange->walk_request =
+            project_cache_get(exchange->gateway->project_cache, dir, on_walk, exchange);
     else
         choose_model(exchange, NULL);
 }
@@ -293,8 +297,8 @@ static void arm_silence(struct exchange *exchange)
 static void choose_model(struct exchange *exchange, const struct walk *walk)
 {
     struct err err = {0};
-    if (choose(exchange->gateway, exchange->config, exchange->surface, exchange->view.model_text, walk,
-               exchange->override, &exchange->arena, &exchange->candidates, &err) < 0) {
+    if (choose(exchange->gateway, exchange->config, exchange->surface, exchange->view.model_text,
+               walk, exchange->override, &exchange->arena, &exchange->candidates, &err) < 0) {
         refuse(exchange, &err);
         return;
     }
@@ -306,7 +310,8 @@ static void choose_model(struct exchange *exchange, const struct walk *walk)
 
 /* ---- attempts ---- */
 
-static void fail(struct exchange *exchange, const struct err *err, const struct attempt_result *result);
+static void fail(struct exchange *exchange, const struct err *err,
+                 const struct attempt_result *result);
 
 static void try_candidate(struct exchange *exchange)
 {
@@ -404,7 +409,8 @@ static void on_output(void *ctx, struct span bytes, bool has_content)
 {
     struct exchange *exchange = ctx;
     if (exchange->state == TRYING) {
-        bool fits = exchange->held.len + bytes.len <= (size_t)exchange->config->options.streamBuffer;
+        bool fits =
+            exchange->held.len + bytes.len <= (size_t)exchange->config->options.streamBuffer;
         if (!has_content && fits && bytes_add_span(&exchange->held, bytes) == 0)
             return;
         commit_head(exchange);
@@ -482,11 +488,14 @@ static void finish_broken(struct exchange *exchange, const struct err *err)
     finish(exchange, err->detail);
 }
 
-/* A stream was promised to the client in the silence, and the provider answers with a whole body. */
+/*
+ * A stream was promised to the client in the silence, and the provider answers with a whole body.
+ */
 static void finish_unexpected(struct exchange *exchange)
 {
     struct err err = {0};
-    err_set(&err, ERR_PROVIDER_ANSWER, "it answered a stream request with a plain body, too late to pass it on");
+    err_set(&err, ERR_PROVIDER_ANSWER,
+            "it answered a stream request with a plain body, too late to pass it on");
     finish_broken(exchange, &err);
 }
 
@@ -508,27 +517,28 @@ static int reshape_error(struct exchange *exchange, const struct attempt_result 
  */
 static void pass_error(struct exchange *exchange, const struct attempt_result *result)
 {
-    static const char *const headers[] = {"content-type: application/json",
-                                          "x-should-retry: false", NULL};
+    static const char *const headers[] = {"content-type: application/json", "x-should-retry: false",
+                                          NULL};
     static const char *const retryable[] = {"content-type: application/json", NULL};
     CLEANUP(bytes_release) struct bytes body = {.max = 4 * 1024 * 1024};
-    int r = exchange->surface->is_own_error(result->body)
-                ? scrub_body(result->body, &body)
-                : reshape_error(exchange, result, &body);
+    int r = exchange->surface->is_own_error(result->body) ? scrub_body(result->body, &body)
+                                                          : reshape_error(exchange, result, &body);
     if (r < 0) {
         refuse(exchange, &result->err);
         return;
     }
     finish_whole(exchange, result->status, bytes_span(&body), result,
-                 error_row(result->error.kind)->retryable ? retryable : headers, result->err.detail);
+                 error_row(result->error.kind)->retryable ? retryable : headers,
+                 result->err.detail);
 }
 
 /* Nothing was seen by the client: another attempt, or the error as an answer. */
-static void fail(struct exchange *exchange, const struct err *err, const struct attempt_result *result)
+static void fail(struct exchange *exchange, const struct err *err,
+                 const struct attempt_result *result)
 {
     bool has_next = exchange->candidate + 1 < exchange->candidates.count;
-    enum retry_step step = retry_decide(err->kind, exchange->retries,
-                                        exchange->config->options.maxRetries, has_next);
+    enum retry_step step =
+        retry_decide(err->kind, exchange->retries, exchange->config->options.maxRetries, has_next);
     uint32_t random;
     if (exchange->state == ANSWERING) { /* the silence has sent the head meanwhile */
         finish_broken(exchange, err);
@@ -611,7 +621,8 @@ static void log_end(const struct exchange *exchange, const char *outcome)
     log_info("request", exchange->id, "%s %s -> %s%s%s in %lld ms: %s", exchange->surface->name,
              log_quote(span_of(exchange->record.requested), LEDGER_NAME),
              is_chosen ? candidate->provider->name : "-", is_chosen ? "/" : "",
-             is_chosen ? candidate->model : "", (long long)((loop_clock_us() - exchange->started_us) / 1000),
+             is_chosen ? candidate->model : "",
+             (long long)((loop_clock_us() - exchange->started_us) / 1000),
              outcome ? scrub_text(outcome) : "ok");
 }
 

@@ -9,11 +9,11 @@
  *
  *     READING -> CHOOSING -> TRYING -> ANSWERING -> over
  *                              |  ^       |
- *                   pause, next '--'       '-- after the head: a failure is the dialect's error event
+ *                   pause, next '--'       '-- a failure is the dialect's error event
  *
- * TRYING: nothing was sent; output is held until the first content (or silenceCommitMs), so an error
- * inside a 200 can still become a proper error answer or another attempt. The client leaving ends the
- * exchange in any state.
+ * TRYING: nothing was sent; output is held until the first content (or silenceCommitMs), so an
+ * error inside a 200 can still become a proper error answer or another attempt. The client leaving
+ * ends the exchange in any state.
  */
 #pragma once
 

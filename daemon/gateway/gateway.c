@@ -26,9 +26,9 @@ struct health *gateway_health(struct gateway *gateway, const char *provider)
     return health;
 }
 
-int gateway_view(struct gateway *gateway, const struct config *config, const struct walk *walk, const char *override,
-                 struct arena *arena, struct project_view *ret, int *ret_index,
-                 struct name *ret_name, struct err *reterr)
+int gateway_view(struct gateway *gateway, const struct config *config, const struct walk *walk,
+                 const char *override, struct arena *arena, struct project_view *ret,
+                 int *ret_index, struct name *ret_name, struct err *reterr)
 {
     int r = projects_view(gateway->projects, walk, override, config->default_model, config->path,
                           config->default_model_line, config->only_model, arena, ret, reterr);

@@ -41,7 +41,7 @@ struct gateway {
     struct project_cache *project_cache;
     struct ledger *ledger;
     struct fetch_pool *fetch;
-    const char *gen_file; /* bumped by gateway_announce() */
+    const char *gen_file;    /* bumped by gateway_announce() */
     const char *demo_socket; /* path of the internal socket of the demo provider */
     const char *http_url;    /* "http://127.0.0.1:3000": the first TCP listener */
     const char *unix_url;    /* "unix:/run/user/1000/aictl/http.sock" */
@@ -52,8 +52,8 @@ struct gateway {
     uint64_t exchanges_total, exchanges_failed;
     unsigned exchanges_active;
     struct exchange *exchanges; /* those under way */
-    int64_t bodies_held; /* bytes of all request bodies */
-    bool is_draining; /* the daemon stops: nothing is tried again */
+    int64_t bodies_held;        /* bytes of all request bodies */
+    bool is_draining;           /* the daemon stops: nothing is tried again */
     void *owner;
 };
 
@@ -68,9 +68,9 @@ struct health *gateway_health(struct gateway *gateway, const char *provider);
  * walk NULL: the global project. Everything lives in the arena;
  * *ret_index is the effective choice or -1 and *ret_name its candidates.
  */
-int gateway_view(struct gateway *gateway, const struct config *config, const struct walk *walk, const char *override,
-                 struct arena *arena, struct project_view *ret, int *ret_index,
-                 struct name *ret_name, struct err *reterr);
+int gateway_view(struct gateway *gateway, const struct config *config, const struct walk *walk,
+                 const char *override, struct arena *arena, struct project_view *ret,
+                 int *ret_index, struct name *ret_name, struct err *reterr);
 
 /* Tells shells that something was switched: rewrites the gen file, "N\n". Failures are logged. */
 void gateway_announce(struct gateway *gateway);

@@ -19,14 +19,14 @@ int models_write(const struct config *config, const struct dialect *surface, str
     struct model_entry *entries = arena_alloc(arena, most * sizeof(*entries));
     if (!entries)
         return -ERR_TOO_LARGE;
-    entries[count++] = (struct model_entry){
-        surface->standing_alias, "aictl: the model chosen for this project", "aictl"};
+    entries[count++] = (struct model_entry){surface->standing_alias,
+                                            "aictl: the model chosen for this project", "aictl"};
     for (size_t i = 0; i < catalogue->alias_count; i++)
         if (!is_listed(entries, count, catalogue->aliases[i].name))
             entries[count++] = (struct model_entry){catalogue->aliases[i].name, NULL, "aictl"};
     for (size_t i = 0; i < catalogue->model_count; i++)
         if (!is_listed(entries, count, catalogue->models[i].model))
-            entries[count++] =
-                (struct model_entry){catalogue->models[i].model, NULL, catalogue->models[i].provider};
+            entries[count++] = (struct model_entry){catalogue->models[i].model, NULL,
+                                                    catalogue->models[i].provider};
     return surface->write_models(entries, count, out);
 }

@@ -1,4 +1,6 @@
-/* The list of models in a dialect's shape: the standing alias first, then every configured model. */
+/*
+ * The list of models in a dialect's shape: the standing alias first, then every configured model.
+ */
 #pragma once
 
 #include "dialect/dialect.h"

@@ -59,8 +59,7 @@ static void on_end(void *ctx, const struct attempt_result *result)
 
 static void on_failed(struct later *later)
 {
-    struct gateway_probe *probe =
-        container_of(later, struct gateway_probe, failed);
+    struct gateway_probe *probe = container_of(later, struct gateway_probe, failed);
     struct err err = probe->err;
     tell(probe, 0, &err);
 }
@@ -86,11 +85,14 @@ static int start(struct gateway_probe *probe)
         .dialect = dialect,
         .model = span_of(probe->model),
         .view = &probe->view,
-        .record = {.exchange = ++probe->gateway->next_exchange, .surface = "test", .client = "aictl"},
+        .record = {.exchange = ++probe->gateway->next_exchange,
+                   .surface = "test",
+                   .client = "aictl"},
     };
     int r = write_body(probe);
     if (r == 0)
-        r = dialect->read_request(bytes_span(&probe->body), &probe->arena, &probe->view, &probe->err);
+        r = dialect->read_request(bytes_span(&probe->body), &probe->arena, &probe->view,
+                                  &probe->err);
     if (r < 0)
         return r;
     probe->attempt = attempt_start(probe->gateway, &plan, &events, probe, &probe->err);

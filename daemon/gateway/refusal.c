@@ -13,7 +13,8 @@ static void add_next(const char *next, const char *provider, struct bytes *out)
     static const char blank[] = "PROVIDER";
     const char *hit = provider ? strstr(next, blank) : NULL;
     if (hit) /* what does not fit is cut */
-        (void)bytes_addf(out, " (%.*s%s%s)", (int)(hit - next), next, provider, hit + strlen(blank));
+        (void)bytes_addf(out, " (%.*s%s%s)", (int)(hit - next), next, provider,
+                         hit + strlen(blank));
     else
         (void)bytes_addf(out, " (%s)", next);
 }
@@ -23,11 +24,13 @@ struct api_error refusal_error(const struct err *err, const char *provider, stru
     const struct error_row *row = error_row(err->kind);
     out->max = MESSAGE_MAX;
     (void)bytes_addf(out, "%s%s", row->text, err->detail[0] ? ": " : ""); /* fits */
-    (void)scrub_body(span_of(err->detail), out);                          /* what does not fit is cut */
+    (void)scrub_body(span_of(err->detail), out); /* what does not fit is cut */
     if (row->next)
         add_next(row->next, provider, out);
-    return (struct api_error){
-        .kind = err->kind, .status = row->http_status, .message = bytes_span(out), .code = row->type};
+    return (struct api_error){.kind = err->kind,
+                              .status = row->http_status,
+                              .message = bytes_span(out),
+                              .code = row->type};
 }
 
 void refuse_call(struct http_call *call, const struct dialect *surface, const struct err *err,

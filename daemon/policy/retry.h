@@ -22,5 +22,7 @@ enum retry_step {
  */
 enum retry_step retry_decide(int kind, unsigned retries, int64_t max, bool has_next);
 
-/* Pause before further attempt number `retries` + 1: full jitter below 250 ms * 2^n, at most 8 s. */
+/*
+ * Pause before further attempt number `retries` + 1: full jitter below 250 ms * 2^n, at most 8 s.
+ */
 int64_t retry_pause_ms(unsigned retries, uint32_t random);

@@ -3,8 +3,8 @@
  * true for every member, and the names (aliases, defaultModel) that can only be judged when all
  * providers are known.
  */
-#include <stdio.h>
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -381,8 +381,8 @@ static void read_lan(struct config_reader *reader, const struct json *top)
 }
 
 /*
- * What is in use while no provider is named: the demo. It is read like any other text, so nothing in
- * it can differ from what a user could write.
+ * What is in use while no provider is named: the demo. It is read like any other text, so nothing
+ * in it can differ from what a user could write.
  */
 static struct json demo_providers(void)
 {

@@ -14,14 +14,14 @@
 #define LEDGER_RECENT 256
 
 enum end_reason {
-    END_OPEN,          /* still running */
-    END_DONE,          /* the provider finished its answer */
+    END_OPEN, /* still running */
+    END_DONE, /* the provider finished its answer */
     END_CLIENT_GONE,
     END_PROVIDER_ERROR, /* an error status or an error inside a 200 */
     END_PROVIDER_RESET, /* the connection broke, or the answer ended early */
     END_TIMEOUT,
-    END_UNREACHABLE,   /* DNS, connect, TLS: nothing was sent */
-    END_REFUSED,       /* aictld itself refused (no key, not bound, locked) */
+    END_UNREACHABLE, /* DNS, connect, TLS: nothing was sent */
+    END_REFUSED,     /* aictld itself refused (no key, not bound, locked) */
     END_INTERNAL,
     END_SHUTDOWN,
 };
@@ -37,12 +37,13 @@ struct attempt_record {
     char project[LEDGER_NAME];   /* name, for display */
     char client[LEDGER_NAME];    /* User-Agent's first word */
     bool stream;
-    int status;         /* the provider's HTTP status; 0: none came */
+    int status; /* the provider's HTTP status; 0: none came */
     enum end_reason end;
     int error_kind;     /* 0 or a kind */
     char error[160];    /* scrubbed detail, "" when none */
     int64_t started_ms; /* unix time */
-    int64_t first_byte_ms, content_ms, total_ms; /* after start, by the monotonic clock; -1: not reached */
+    int64_t first_byte_ms, content_ms,
+        total_ms; /* after start, by the monotonic clock; -1: not reached */
     struct usage usage;
 };
 

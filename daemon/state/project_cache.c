@@ -144,8 +144,7 @@ static void free_request(struct walk_request *request)
 
 static void on_answer(struct later *later)
 {
-    struct walk_request *request =
-        container_of(later, struct walk_request, later);
+    struct walk_request *request = container_of(later, struct walk_request, later);
     struct walk *walk = TAKE(request->walk);
     struct err err = request->err;
     void (*fn)(void *, struct walk *, const struct err *) = request->fn;

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 #define LAST4_MIN_LENGTH 12  /* of a shorter key, 4 characters would be too large a part */
-#define MASK_MIN_LENGTH 8 /* a shorter one stands in ordinary text too */
+#define MASK_MIN_LENGTH  8   /* a shorter one stands in ordinary text too */
 #define USUAL_SIZE       512 /* of an allocation that is kept; longer keys get their own */
 
 struct secret {
