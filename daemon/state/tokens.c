@@ -260,8 +260,8 @@ static bool has_token_form(struct span text)
 
 /*
  * What the credential with this id has to be. The text of a known token is kept once it was found
- * good, since its MAC costs more than the rest of the guard; for every other one, of wrong form or
- * unknown id too, it is computed, and every reason leads to the same answer.
+ * good, since its MAC costs more than the rest of the guard; for every other one, of an unknown id
+ * too, it is computed, and every reason leads to the same answer.
  */
 static int expected_text(const struct vault *vault, const struct token *known, const char *id,
                          char ret[TOKEN_TEXT])
@@ -278,6 +278,8 @@ int tokens_verify(const struct tokens *tokens, const struct vault *vault, struct
     char id[TOKEN_ID_CHARS + 1] = NO_ID, expected[TOKEN_TEXT] = "", given[TOKEN_TEXT] = "";
     size_t at;
     bool has_form = has_token_form(text);
+    if (!has_form && !vault_is_locked(vault))
+        return -ERR_UNAUTHORIZED; /* somebody else's key: tools send those beside ours */
     if (has_form) {
         memcpy(given, text.at, TEXT_LEN);
         memcpy(id, text.at + PREFIX_LEN, TOKEN_ID_CHARS);
