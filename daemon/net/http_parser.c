@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 
+#define ROOM_MAX        (2u * 1024 * 1024)
 #define EMPTY_LINES_MAX 2 /* before a request line; RFC 9112 2.2 asks to bear at least one */
 /* Chunk framing borne beside the data: 1-byte chunks need 5 bytes each, endless extensions more. */
 #define FRAMING_MAX(body) (16384 + 8 * (body))
@@ -299,6 +300,17 @@ static int check_request_line(struct span head, struct err *reterr)
     return bad(reterr, "the request line names no HTTP version");
 }
 
+/*
+ * Room for the announced body at once, so that it is not moved while it grows. Pages that are never
+ * written cost nothing; what is announced above this is believed as it arrives.
+ */
+static void make_room(struct http_request *request)
+{
+    size_t announced = (size_t)request->content_length;
+    (void)bytes_reserve(&request->body,
+                        announced < ROOM_MAX ? announced : ROOM_MAX); /* grows later */
+}
+
 int http_parser_head(struct http_parser *parser, struct span head, struct err *reterr)
 {
     struct http_request *request = parser->request;
@@ -317,7 +329,10 @@ int http_parser_head(struct http_parser *parser, struct span head, struct err *r
         return bad(reterr, "the head is not complete");
     const char *method = llhttp_method_name(parser->llhttp.method);
     request->method = span_of(method);
-    return check_shape(parser, reterr);
+    r = check_shape(parser, reterr);
+    if (r == 0 && request->content_length > 0)
+        make_room(request);
+    return r;
 }
 
 /* llhttp 8 takes a bare LF for the empty line that ends a chunked body. */
