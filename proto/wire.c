@@ -479,7 +479,7 @@ static int pack_value(msgpack_packer *packer, const cJSON *item, unsigned depth)
 
 static int pack_container(msgpack_packer *packer, const cJSON *item, unsigned depth)
 {
-    if (depth == WIRE_DEPTH)
+    if (depth == WIRE_DEPTH && item->child) /* an empty one opens nothing: wire_scan() takes it */
         return -ERR_INVALID_REQUEST;
     bool is_map = cJSON_IsObject(item);
     size_t count = (size_t)cJSON_GetArraySize(item);
