@@ -1,7 +1,10 @@
 """Messages users read: each says what went wrong, where, and the next command ("Done when" 6)."""
 
+import json
+import os
 import re
 import socket
+import subprocess
 
 import pytest
 
@@ -174,3 +177,20 @@ def test_the_provider_test_tells_latency_or_reason(daemon, provider):
     told = daemon.rpc("provider.test", provider="claudish")
     assert told["ok"] is False and told["status"] == 401
     assert told["error"] and "aictl login" in told["next"]
+
+
+@pytest.mark.parametrize("program", [("daemon/aictld", "--check"), ("client/aictl", "config", "check")])
+@pytest.mark.parametrize("type_, status, said", [
+    ("openai", 0, "is valid: 1 providers, 1 models"),
+    ("opanai", 2, 'error: providers[0].type: "opanai" is not a type (did you mean openai?'),
+])
+def test_a_configuration_is_checked_without_a_daemon(tmp_path, program, type_, status, said):
+    file = tmp_path / "new.json"
+    row = {"name": "x", "type": type_, "baseURL": "https://x.example/v1", "models": ["m"]}
+    file.write_text(json.dumps({"providers": [row]}))
+    file.chmod(0o600)
+    command = [f"{os.environ['AICTL_BUILD']}/{program[0]}", *program[1:], str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30,
+                          env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]})
+    assert (done.returncode, done.stderr) == (status, "")
+    assert done.stdout.startswith(str(file)) and said in done.stdout
