@@ -28,6 +28,21 @@ void arena_release(struct arena *arena)
     *arena = (struct arena){.max = arena->max};
 }
 
+void arena_reset(struct arena *arena)
+{
+    struct arena_chunk *kept = arena->chunks;
+    if (!kept || kept->size > CHUNK) { /* a large piece is not worth keeping */
+        arena_release(arena);
+        return;
+    }
+    for (struct arena_chunk *chunk = kept->next, *next; chunk; chunk = next) {
+        next = chunk->next;
+        free(chunk);
+    }
+    kept->next = NULL;
+    arena->used = arena->total = 0;
+}
+
 static struct arena_chunk *new_chunk(size_t size)
 {
     struct arena_chunk *chunk = malloc(sizeof(*chunk) + size);

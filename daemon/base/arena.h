@@ -21,6 +21,8 @@ struct arena {
 void arena_init(struct arena *arena, size_t max);
 /* Frees everything that came from the arena. */
 void arena_release(struct arena *arena);
+/* Empty again, with the newest chunk kept for what comes next. */
+void arena_reset(struct arena *arena);
 /* Zeroed, aligned for any type; NULL above the maximum or when memory is out. */
 void *arena_alloc(struct arena *arena, size_t size);
 /* NUL-terminated copy; NULL as for arena_alloc. */
