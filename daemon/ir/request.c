@@ -1,0 +1,138 @@
+/*
+ * See request.h. Effort and budget are one wish in two languages: no provider says how many tokens
+ * its words mean, so these are our choice. Budgets in use: Claude Code 4000, 10000 and 31999 for its
+ * three words, others 1024 (the least Anthropic takes), 16000 for "high".
+ */
+#include "ir/request.h"
+
+/* ---- building ---- */
+
+struct ir_builder ir_builder(struct ir_request *request, struct arena *arena)
+{
+    *request = (struct ir_request){0};
+    return (struct ir_builder){
+        .arena = arena,
+        .request = request,
+        .next_message = &request->messages,
+        .next_tool = &request->tools,
+    };
+}
+
+struct ir_message *ir_add_message(struct ir_builder *builder, enum ir_role role)
+{
+    struct ir_message *message = arena_alloc(builder->arena, sizeof(*message));
+    if (!message)
+        return NULL;
+    message->role = role;
+    *builder->next_message = message;
+    builder->next_message = &message->next;
+    builder->next_block = &message->blocks;
+    return message;
+}
+
+struct ir_block *ir_add_inner(struct ir_builder *builder, struct ir_block ***next,
+                              enum ir_block_kind kind)
+{
+    struct ir_block *block = arena_alloc(builder->arena, sizeof(*block));
+    if (!block)
+        return NULL;
+    block->kind = kind;
+    **next = block;
+    *next = &block->next;
+    return block;
+}
+
+struct ir_block *ir_add_block(struct ir_builder *builder, enum ir_block_kind kind)
+{
+    return ir_add_inner(builder, &builder->next_block, kind);
+}
+
+struct ir_tool *ir_add_tool(struct ir_builder *builder)
+{
+    struct ir_tool *tool = arena_alloc(builder->arena, sizeof(*tool));
+    if (!tool)
+        return NULL;
+    *builder->next_tool = tool;
+    builder->next_tool = &tool->next;
+    return tool;
+}
+
+/* ---- deferred tools ---- */
+
+static bool has_reference(const struct ir_block *blocks, struct ir_text name)
+{
+    for (const struct ir_block *block = blocks; block; block = block->next) {
+        if (block->kind == IR_TOOL_REFERENCE && ir_text_equal(block->name, name))
+            return true;
+        if (block->kind == IR_RESULT && has_reference(block->content, name))
+            return true;
+    }
+    return false;
+}
+
+bool ir_tool_is_declared(const struct ir_request *request, const struct ir_tool *tool)
+{
+    if (tool->is_server || !tool->is_deferred)
+        return !tool->is_server;
+    for (const struct ir_message *message = request->messages; message; message = message->next)
+        if (message->role == IR_ROLE_USER && has_reference(message->blocks, tool->name))
+            return true;
+    return false;
+}
+
+/* ---- wishes ---- */
+
+static const struct effort {
+    const char *name;
+    int64_t budget; /* what the word comes to */
+    int64_t from;   /* the least budget that comes to this word; 0: none does */
+} efforts[] = {
+    [IR_EFFORT_UNSET] = {NULL, 0, 0},
+    [IR_EFFORT_NONE] = {"none", 0, 0},
+    [IR_EFFORT_MINIMAL] = {"minimal", 1024, 0}, /* few providers know the word */
+    [IR_EFFORT_LOW] = {"low", 4096, 1},
+    [IR_EFFORT_MEDIUM] = {"medium", 10000, 6000},
+    [IR_EFFORT_HIGH] = {"high", 24000, 16000},
+    [IR_EFFORT_XHIGH] = {"xhigh", 32000, 48000}, /* 31999 is the most that clients ask for */
+    [IR_EFFORT_MAX] = {"max", 32000, 0},
+};
+
+#define EFFORTS (sizeof(efforts) / sizeof(efforts[0]))
+
+const char *ir_effort_name(enum ir_effort effort)
+{
+    return efforts[effort].name;
+}
+
+enum ir_effort ir_effort_find(struct span name)
+{
+    for (size_t i = IR_EFFORT_NONE; i < EFFORTS; i++)
+        if (span_equal_nocase(name, span_of(efforts[i].name)))
+            return (enum ir_effort)i;
+    return IR_EFFORT_UNSET;
+}
+
+static enum ir_effort effort_of_budget(int64_t budget)
+{
+    enum ir_effort effort = IR_EFFORT_UNSET;
+    for (size_t i = 0; i < EFFORTS; i++)
+        if (efforts[i].from > 0 && budget >= efforts[i].from)
+            effort = (enum ir_effort)i;
+    return effort;
+}
+
+enum ir_effort ir_wish_effort(const struct ir_wish *wish)
+{
+    if (wish->effort != IR_EFFORT_UNSET)
+        return wish->effort;
+    if (wish->budget > 0)
+        return effort_of_budget(wish->budget);
+    return wish->is_adaptive ? IR_EFFORT_HIGH : IR_EFFORT_UNSET; /* what Anthropic takes it for */
+}
+
+int64_t ir_wish_budget(const struct ir_wish *wish)
+{
+    if (wish->budget > 0 && wish->effort != IR_EFFORT_NONE)
+        return wish->budget;
+    return efforts[ir_wish_effort(wish)].budget;
+}
