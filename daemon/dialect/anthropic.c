@@ -1,6 +1,9 @@
 /*
  * Anthropic Messages. Facts, and what is passed on of headers and why: docs/dialects/anthropic.md.
  */
+#include "dialect/anthropic.h"
+
+#include "dialect/anthropic_strip.h"
 #include "dialect/anthropic_tap.h"
 #include "dialect/api_error.h"
 #include "dialect/base_url.h"
@@ -21,11 +24,10 @@ static int build_url(struct span base, enum operation operation, struct span mod
 }
 
 /* The provider tells usage unasked: the model is all there is to edit. */
-static int edit_request(const struct request_view *view, struct span model, struct arena *arena,
-                        struct splices *ret, struct err *reterr)
+static int edit_request(const struct request_view *view, const struct ir_target *target,
+                        struct arena *arena, struct splices *ret, struct err *reterr)
 {
-    *ret = (struct splices){0};
-    return request_replace_model(view, model, arena, ret, reterr);
+    return request_replace_model(view, target->model, arena, ret, reterr);
 }
 
 /* ---- towards the client ---- */
@@ -119,6 +121,7 @@ static int write_models(const struct model_entry *models, size_t count, struct b
 
 static const struct dialect_route routes[] = {
     {"POST", "/v1/messages", OP_GENERATE},
+    {"POST", "/v1/messages/count_tokens", OP_COUNT_TOKENS},
     {"GET", "/v1/models", OP_LIST_MODELS},
     {0},
 };
@@ -147,9 +150,19 @@ const struct dialect dialect_anthropic = {
     .default_headers = default_headers,
     .read_request = request_read,
     .edit_request = edit_request,
+    .strip_reasoning = anthropic_strip_reasoning,
     .tap_event = anthropic_tap_event,
     .tap_answer = anthropic_tap_answer,
     .read_error = api_error_read,
+    .decode_request = anthropic_decode_request,
+    .decoder_size = sizeof(struct anthropic_decoder),
+    .decode_event = anthropic_decode_event,
+    .decode_answer = anthropic_decode_answer,
+    .encode_request = anthropic_encode_request,
+    .encoder_size = sizeof(struct anthropic_encoder),
+    .encode_event = anthropic_encode_event,
+    .encode_answer = anthropic_encode_answer,
+    .write_count = anthropic_write_count,
     .write_error = write_error,
     .write_stream_error = write_stream_error,
     .write_models = write_models,

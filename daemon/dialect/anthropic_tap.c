@@ -4,64 +4,14 @@
  */
 #include "dialect/anthropic_tap.h"
 
+#include "dialect/anthropic_usage.h"
 #include "dialect/tap.h"
-
-/* ---- usage ---- */
-
-/*
- * Cache writes come as a sum, and in some events with their split by life time. A later sum without
- * a split keeps what was known of it, since one hour costs more than five minutes.
- */
-static void read_cache_writes(struct usage *usage, struct json split, struct json sum)
-{
-    int64_t total;
-    if (split.type == JSON_OBJECT) {
-        usage->cache_write_5m = usage->cache_write_1h = 0;
-        (void)tap_count(json_get(split, "ephemeral_5m_input_tokens"), &usage->cache_write_5m);
-        (void)tap_count(json_get(split, "ephemeral_1h_input_tokens"), &usage->cache_write_1h);
-    }
-    if (!tap_count(sum, &total) || total == usage->cache_write_5m + usage->cache_write_1h)
-        return;
-    if (usage->cache_write_1h > total)
-        usage->cache_write_1h = 0;
-    usage->cache_write_5m = total - usage->cache_write_1h;
-}
-
-/*
- * Usage of a later event overwrites that of an earlier one, count by count. Input counts that are
- * all zero say nothing: some providers count input only at the start.
- */
-static void read_usage(struct tap *tap, struct json json)
-{
-    static const char *const names[] = {"input_tokens",
-                                        "output_tokens",
-                                        "cache_read_input_tokens",
-                                        "cache_creation_input_tokens",
-                                        "cache_creation",
-                                        NULL};
-    struct json found[5];
-    json_find(json, names, found);
-    struct usage usage = tap->usage;
-    bool has_any = tap_count(found[0], &usage.input);
-    has_any |= tap_count(found[1], &usage.output);
-    has_any |= tap_count(found[2], &usage.cache_read);
-    read_cache_writes(&usage, found[4], found[3]);
-    if (!has_any)
-        return;
-    if (usage_total_input(&usage) == 0) {
-        int64_t output = usage.output;
-        usage = tap->usage;
-        usage.output = output;
-    }
-    usage.source = USAGE_PROVIDER;
-    tap->usage = usage;
-}
 
 /* ---- events ---- */
 
 static void on_message_start(struct tap *tap, struct json root)
 {
-    read_usage(tap, json_path(root, "message", "usage", NULL));
+    anthropic_usage_read(json_path(root, "message", "usage", NULL), &tap->usage);
 }
 
 /* A text or thinking block starts empty; every other block is something the model did. */
@@ -75,10 +25,36 @@ static bool is_productive_block(struct json block)
     return json_is_filled(type);
 }
 
+static void note_signature(struct tap *tap, struct json signature)
+{
+    if (json_is_filled(signature) && tap->signature_count < TAP_SIGNATURES)
+        tap->signatures[tap->signature_count++] = ir_text_hash(ir_text_of(signature));
+}
+
+/* Of a thinking block, or one whose thinking is withheld. */
+static void read_signature(struct tap *tap, struct json block)
+{
+    static const char *const names[] = {"type", "signature", "data", NULL};
+    struct json found[3];
+    json_find(block, names, found);
+    if (json_is(found[0], "thinking"))
+        note_signature(tap, found[1]);
+    else if (json_is(found[0], "redacted_thinking"))
+        note_signature(tap, found[2]);
+}
+
 static void on_block_start(struct tap *tap, struct json root)
 {
+    struct json block = json_get(root, "content_block");
     if (!tap->has_content)
-        tap->has_content = is_productive_block(json_get(root, "content_block"));
+        tap->has_content = is_productive_block(block);
+    read_signature(tap, block);
+}
+
+/* A signature comes in one piece, in a delta without anything else. */
+static bool may_be_signature(struct json root)
+{
+    return memmem(root.at, root.len, "signature", strlen("signature")) != NULL;
 }
 
 /* signature_delta and citations_delta are no content by themselves. */
@@ -86,6 +62,8 @@ static void on_block_delta(struct tap *tap, struct json root)
 {
     static const char *const names[] = {"text", "thinking", "partial_json", NULL};
     struct json found[3];
+    if (may_be_signature(root))
+        note_signature(tap, json_path(root, "delta", "signature", NULL));
     if (tap->has_content)
         return;
     json_find(json_get(root, "delta"), names, found);
@@ -96,7 +74,7 @@ static void on_block_delta(struct tap *tap, struct json root)
 static void on_message_delta(struct tap *tap, struct json root)
 {
     tap_finish(tap, json_path(root, "delta", "stop_reason", NULL));
-    read_usage(tap, json_get(root, "usage"));
+    anthropic_usage_read(json_get(root, "usage"), &tap->usage);
 }
 
 static void on_error(struct tap *tap, struct json root)
@@ -153,9 +131,11 @@ void anthropic_tap_answer(struct tap *tap, struct span body)
     else if (found[0].type != JSON_ARRAY)
         tap_nonsense(tap, "the answer has no content");
     struct json_iter iter = json_iter(found[0]);
-    while (found[0].type == JSON_ARRAY && json_next(&iter, &block))
+    while (found[0].type == JSON_ARRAY && json_next(&iter, &block)) {
         tap->has_content |= is_productive_block(block);
+        read_signature(tap, block);
+    }
     tap_finish(tap, found[1]);
-    read_usage(tap, found[2]);
+    anthropic_usage_read(found[2], &tap->usage);
     tap->has_end = !tap->error_kind;
 }

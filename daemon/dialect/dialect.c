@@ -52,13 +52,37 @@ int dialect_kind_of_status(int status)
     }
 }
 
-void splices_add(struct splices *splices, size_t offset, size_t len, struct span text)
+void splices_init(struct splices *splices, struct arena *arena)
 {
-    assert(splices->count < SPLICE_MAX);
+    *splices = (struct splices){.arena = arena};
+}
+
+/* Room for one more. What is outgrown stays in the arena: as much again, all steps together. */
+static int splices_grow(struct splices *splices)
+{
+    if (splices->count < splices->cap)
+        return 0;
+    size_t cap = splices->cap ? 2 * splices->cap : 8;
+    struct splice *list = arena_alloc(splices->arena, cap * sizeof(*list));
+    if (!list)
+        return -ERR_TOO_LARGE;
+    if (splices->count > 0)
+        memcpy(list, splices->list, splices->count * sizeof(*list));
+    splices->list = list;
+    splices->cap = cap;
+    return 0;
+}
+
+int splices_add(struct splices *splices, size_t offset, size_t len, struct span text)
+{
+    int r = splices_grow(splices);
+    if (r < 0)
+        return r;
     size_t i = splices->count++;
     for (; i > 0 && splices->list[i - 1].offset > offset; i--)
         splices->list[i] = splices->list[i - 1];
     splices->list[i] = (struct splice){offset, len, text};
+    return 0;
 }
 
 int splices_apply(const struct splices *splices, struct span body, struct bytes *out)

@@ -2,6 +2,10 @@
  * A dialect is one AI API on the wire: its paths, its way to carry a key, and how to read and write
  * its requests, events, answers and errors. Pure: no sockets, clock, files or globals.
  *
+ * When client and provider speak the same one, bytes are kept: view, edit and tap. When they do not,
+ * or the answer has the other form than was asked for, everything goes by the neutral forms of ir/:
+ * decode is wire to neutral, encode neutral to wire.
+ *
  *   operation  what a path asks for (generate, list models, ...), independent of dialect
  *   view       what the pass-through must know of a request: model, stream, where they stand
  *   edit       the few permitted changes to a body that is otherwise kept (law 1); made as splices
@@ -19,11 +23,15 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "ir/answer.h"
+#include "ir/target.h"
 #include "ir/usage.h"
+#include "ir/writer.h"
 
 enum operation {
-    OP_GENERATE,    /* a completion, stream or not */
-    OP_LIST_MODELS, /* GET models */
+    OP_GENERATE,     /* a completion, stream or not */
+    OP_LIST_MODELS,  /* GET models */
+    OP_COUNT_TOKENS, /* the input tokens of a request; estimated here, never sent on */
 };
 
 /* A client path of this dialect, below the root; slips (/v1/v1, no /v1) are gateway/endpoint's. */
@@ -43,6 +51,7 @@ struct request_view {
     /* Dialect's own: where stream_options stands (openai_chat); absent elsewhere. */
     struct json stream_options;
     bool wants_usage; /* the client itself asked for usage in the stream */
+    bool is_legacy;   /* it asks in the form before tool calls, and wants that answer */
 };
 
 /* One change of a body: `len` bytes at `offset` are replaced by `text`. In ascending order. */
@@ -52,12 +61,13 @@ struct splice {
     struct span text;
 };
 
-#define SPLICE_MAX 8
-
 struct splices {
-    size_t count;
-    struct splice list[SPLICE_MAX];
+    struct arena *arena; /* where the list grows */
+    size_t count, cap;
+    struct splice *list;
 };
+
+#define TAP_SIGNATURES 16
 
 /* What the tap has seen of one answer so far. Zero-initialise. */
 struct tap {
@@ -65,9 +75,13 @@ struct tap {
     bool has_content; /* productive: text, reasoning, tool output */
     bool has_finish;  /* the model's turn was ended by the provider (finish_reason, stop_reason) */
     bool has_end;     /* the dialect's last event came ([DONE], message_stop) */
+    bool lacks_ids;   /* it asks for a tool in a way that cannot be answered: to be converted */
     int error_kind;   /* an error inside a 200: ERR_PROVIDER_..., else 0 */
     char error_text[256]; /* its message, cut */
     char stop[32];        /* the finish word as the provider spelled it */
+    /* What reasoning was signed with, hashed (ir_text_hash()); more than fit are not kept. */
+    unsigned signature_count;
+    uint64_t signatures[TAP_SIGNATURES];
 };
 
 enum tap_verdict { TAP_PASS, TAP_HIDE };
@@ -118,11 +132,18 @@ struct dialect {
     int (*read_request)(struct span body, struct arena *arena, struct request_view *ret,
                         struct err *reterr);
     /*
-     * The permitted edits: the model value replaced by `model` (left alone when equal), and what
-     * the dialect needs to be told about usage. Texts live in the arena.
+     * The permitted edits: the model value replaced by the target's (left alone when equal), and
+     * what the dialect needs to be told about usage. Added to *ret; texts live in the arena.
      */
-    int (*edit_request)(const struct request_view *view, struct span model, struct arena *arena,
-                        struct splices *ret, struct err *reterr);
+    int (*edit_request)(const struct request_view *view, const struct ir_target *target,
+                        struct arena *arena, struct splices *ret, struct err *reterr);
+    /*
+     * One more: takes out the reasoning whose signature the provider cannot read. *ret_count: how
+     * many blocks. -ERR_TOO_LARGE when the arena is full. NULL: the dialect signs nothing.
+     */
+    int (*strip_reasoning)(struct span body,
+                           bool (*is_foreign)(void *ctx, struct ir_text signature), void *ctx,
+                           struct arena *arena, struct splices *ret, unsigned *ret_count);
     /* One event of a stream. `view` is that of the request. Never fails: unknown events pass. */
     enum tap_verdict (*tap_event)(struct tap *tap, const struct request_view *view,
                                   struct span event_name, struct span data);
@@ -133,6 +154,46 @@ struct dialect {
      * is borrowed from the body or the arena. Never fails: an unknown body gives the status' kind.
      */
     void (*read_error)(int status, struct span body, struct arena *arena, struct api_error *ret);
+
+    /* -- conversion: wire to neutral -- */
+    /*
+     * Reads a generate body (or one to be counted). Unknown members are losses; what is wrong is
+     * -ERR_INVALID_REQUEST naming the place ("messages[3].content[1]: ..."). Everything points into
+     * the body or the arena.
+     */
+    int (*decode_request)(struct span body, struct arena *arena, struct ir_request *ret,
+                          struct ir_losses *losses, struct err *reterr);
+    size_t decoder_size; /* a stream's state: zeroed by the core, owns nothing */
+    /*
+     * One event of a stream. Errors are the writer's, and -ERR_PROVIDER_ANSWER for what cannot be
+     * understood; an error of the provider inside the stream is written as one. The core calls
+     * ir_write_end() when the body ended.
+     */
+    int (*decode_event)(void *decoder, struct ir_writer *writer, struct span event_name,
+                        struct span data);
+    /* A whole answer as the same events, its finish included. Errors as decode_event. */
+    int (*decode_answer)(struct span body, struct ir_writer *writer);
+
+    /* -- conversion: neutral to wire -- */
+    /*
+     * Writes the body for a provider. What this dialect or the target cannot say is a loss; what
+     * cannot be left out is -ERR_INVALID_REQUEST. -ERR_TOO_LARGE above out->max or the arena.
+     */
+    int (*encode_request)(const struct ir_request *request, const struct ir_target *target,
+                          struct arena *arena, struct ir_losses *losses, struct bytes *out,
+                          struct err *reterr);
+    size_t encoder_size; /* as decoder_size */
+    /*
+     * One event for the client, with its framing; FINISH includes the stream's end. ERROR never
+     * comes here: write_stream_error() is for it.
+     */
+    int (*encode_event)(void *encoder, const struct ir_reply *reply, const struct ir_event *event,
+                        struct bytes *out);
+    /* A whole answer. */
+    int (*encode_answer)(const struct ir_answer *answer, const struct ir_reply *reply,
+                         struct ir_losses *losses, struct bytes *out);
+    /* The answer to OP_COUNT_TOKENS; NULL: the dialect has none. */
+    int (*write_count)(int64_t input_tokens, struct bytes *out);
 
     /* -- towards the client -- */
     /* The error body of this dialect (JSON). */
@@ -165,11 +226,14 @@ const struct dialect *dialect_by_name(struct span name);
  */
 int dialect_kind_of_status(int status);
 
-/*
- * Adds a splice in its place; one that is added later at the same offset comes behind. At most
- * SPLICE_MAX, none overlapping: both are asserted.
- */
-void splices_add(struct splices *splices, size_t offset, size_t len, struct span text);
+/* No splices yet; the list will live in the arena, which outlives it. */
+void splices_init(struct splices *splices, struct arena *arena);
 
-/* Applies splices to a body, appending the result to `out`. As bytes_add(). */
+/*
+ * Adds a splice in its place; one that is added later at the same offset comes behind. In ascending
+ * order an addition costs nothing but its room. -ERR_TOO_LARGE when the arena is full.
+ */
+int splices_add(struct splices *splices, size_t offset, size_t len, struct span text);
+
+/* Applies splices to a body, appending the result to `out`; none overlap. As bytes_add(). */
 int splices_apply(const struct splices *splices, struct span body, struct bytes *out);

@@ -2,6 +2,8 @@
  * OpenAI Chat Completions, the dialect of most providers. Facts, and what is passed on of headers
  * and why: docs/dialects/openai_chat.md.
  */
+#include "dialect/openai_chat.h"
+
 #include "dialect/api_error.h"
 #include "dialect/base_url.h"
 #include "dialect/openai_chat_tap.h"
@@ -41,39 +43,37 @@ static size_t offset_in(const struct request_view *view, const char *at)
 }
 
 /* stream_options is an object without include_usage: true. */
-static void ask_inside(const struct request_view *view, struct splices *ret)
+static int ask_inside(const struct request_view *view, struct splices *ret)
 {
     struct json options = view->stream_options;
     struct json include_usage = json_get(options, "include_usage");
     if (include_usage.type != JSON_ABSENT)
-        splices_add(ret, offset_in(view, include_usage.at), include_usage.len, SPAN("true"));
-    else
-        splices_add(ret, offset_in(view, options.at) + 1, 0,
-                    json_is_filled(options) ? SPAN("\"include_usage\":true,")
-                                            : SPAN("\"include_usage\":true"));
+        return splices_add(ret, offset_in(view, include_usage.at), include_usage.len, SPAN("true"));
+    return splices_add(ret, offset_in(view, options.at) + 1, 0,
+                       json_is_filled(options) ? SPAN("\"include_usage\":true,")
+                                               : SPAN("\"include_usage\":true"));
 }
 
 /* A stream tells its usage only when asked, and we always want to know it. */
-static void ask_for_usage(const struct request_view *view, struct splices *ret)
+static int ask_for_usage(const struct request_view *view, struct splices *ret)
 {
     struct json options = view->stream_options;
     if (options.type == JSON_OBJECT)
-        ask_inside(view, ret);
-    else if (options.type == JSON_NULL)
-        splices_add(ret, offset_in(view, options.at), options.len,
-                    SPAN("{\"include_usage\":true}"));
-    else
-        splices_add(ret, offset_in(view, view->root.at) + 1, 0,
-                    SPAN("\"stream_options\":{\"include_usage\":true},"));
+        return ask_inside(view, ret);
+    if (options.type == JSON_NULL)
+        return splices_add(ret, offset_in(view, options.at), options.len,
+                           SPAN("{\"include_usage\":true}"));
+    return splices_add(ret, offset_in(view, view->root.at) + 1, 0,
+                       SPAN("\"stream_options\":{\"include_usage\":true},"));
 }
 
-static int edit_request(const struct request_view *view, struct span model, struct arena *arena,
-                        struct splices *ret, struct err *reterr)
+static int edit_request(const struct request_view *view, const struct ir_target *target,
+                        struct arena *arena, struct splices *ret, struct err *reterr)
 {
-    *ret = (struct splices){0};
-    if (view->stream && !view->wants_usage)
-        ask_for_usage(view, ret);
-    return request_replace_model(view, model, arena, ret, reterr);
+    bool asks = view->stream && !view->wants_usage && ir_can(target, IR_CAN_STREAM_USAGE);
+    if (asks && ask_for_usage(view, ret) < 0)
+        return err_set(reterr, ERR_TOO_LARGE, "the edits do not fit in memory");
+    return request_replace_model(view, target->model, arena, ret, reterr);
 }
 
 /* ---- towards the client ---- */
@@ -167,6 +167,14 @@ const struct dialect dialect_openai_chat = {
     .tap_event = openai_chat_tap_event,
     .tap_answer = openai_chat_tap_answer,
     .read_error = api_error_read,
+    .decode_request = openai_chat_decode_request,
+    .decoder_size = sizeof(struct openai_chat_decoder),
+    .decode_event = openai_chat_decode_event,
+    .decode_answer = openai_chat_decode_answer,
+    .encode_request = openai_chat_encode_request,
+    .encoder_size = sizeof(struct openai_chat_encoder),
+    .encode_event = openai_chat_encode_event,
+    .encode_answer = openai_chat_encode_answer,
     .write_error = write_error,
     .write_stream_error = write_stream_error,
     .write_models = write_models,

@@ -4,46 +4,8 @@
  */
 #include "dialect/openai_chat_tap.h"
 
+#include "dialect/openai_chat_usage.h"
 #include "dialect/tap.h"
-
-/* ---- usage ---- */
-
-static int64_t count_at(struct json usage, const char *group, const char *name)
-{
-    int64_t count = 0;
-    (void)tap_count(json_path(usage, group, name, NULL), &count); /* absent is none */
-    return count;
-}
-
-/*
- * xAI leaves reasoning out of completion_tokens but has it in total_tokens; only when the three
- * numbers fit that exactly, since the totals of others do not add up.
- */
-static int64_t whole_output(int64_t input, int64_t output, int64_t reasoning, struct json total)
-{
-    int64_t sum;
-    bool is_left_out = reasoning > 0 && tap_count(total, &sum) && sum > input &&
-                       sum - input > output && sum - input - output == reasoning;
-    return is_left_out ? output + reasoning : output;
-}
-
-static void read_usage(struct tap *tap, struct json usage)
-{
-    static const char *const names[] = {"prompt_tokens", "completion_tokens", "total_tokens",
-                                        "prompt_cache_hit_tokens", NULL};
-    struct json found[4];
-    int64_t input = 0, output = 0, cached = 0;
-    json_find(usage, names, found);
-    bool has_input = tap_count(found[0], &input), has_output = tap_count(found[1], &output);
-    if (!has_input && !has_output)
-        return;
-    int64_t reasoning = count_at(usage, "completion_tokens_details", "reasoning_tokens");
-    if (!tap_count(json_path(usage, "prompt_tokens_details", "cached_tokens", NULL), &cached))
-        (void)tap_count(found[3], &cached); /* DeepSeek's name; absent is none */
-    tap->usage = (struct usage){.source = USAGE_PROVIDER, .reasoning = reasoning};
-    usage_set_inclusive_input(&tap->usage, input, cached);
-    tap->usage.output = whole_output(input, output, reasoning, found[2]);
-}
 
 /* ---- choices ---- */
 
@@ -68,6 +30,28 @@ static bool is_productive(struct json delta)
     return is_call(found[8]);
 }
 
+/*
+ * A call without an id cannot be answered: some providers give none (Gemini's endpoint, an empty one),
+ * and the form before tool_calls knew none.
+ */
+static bool has_call_without_id(struct json said)
+{
+    struct json_iter iter = json_iter(json_get(said, "tool_calls"));
+    struct json call;
+    if (is_call(json_get(said, "function_call")))
+        return true;
+    while (json_next(&iter, &call))
+        if (json_is_filled(json_path(call, "function", "name", NULL)) &&
+            !json_is_filled(json_get(call, "id")))
+            return true;
+    return false;
+}
+
+static bool may_have_call(struct json said)
+{
+    return memmem(said.at, said.len, "_call", strlen("_call")) != NULL;
+}
+
 /* Returns whether the choice carries an error (OpenRouter). */
 static bool read_choice(struct tap *tap, struct json choice)
 {
@@ -79,9 +63,10 @@ static bool read_choice(struct tap *tap, struct json choice)
     struct json said = json_is_nothing(found[0]) ? found[1] : found[0];
     if (!tap->has_content)
         tap->has_content = is_productive(said);
+    if (!tap->lacks_ids && said.type == JSON_OBJECT && may_have_call(said))
+        tap->lacks_ids = has_call_without_id(said);
     tap_finish(tap, found[2]);
-    if (found[3].type == JSON_OBJECT)
-        read_usage(tap, found[3]);
+    (void)openai_chat_read_usage(found[3], &tap->usage); /* most choices have none */
     return json_is_filled(found[4]);
 }
 
@@ -97,10 +82,9 @@ static void read_root(struct tap *tap, struct span text, struct json root,
     struct json_iter iter = json_iter(found[CHOICES]);
     for (struct json choice; found[CHOICES].type == JSON_ARRAY && json_next(&iter, &choice);)
         is_error |= read_choice(tap, choice);
-    if (found[X_GROQ].type == JSON_OBJECT)
-        read_usage(tap, json_get(found[X_GROQ], "usage"));
-    if (found[USAGE].type == JSON_OBJECT)
-        read_usage(tap, found[USAGE]);
+    /* What says nothing leaves the usage as it is, so the last that says something counts. */
+    (void)openai_chat_read_usage(json_get(found[X_GROQ], "usage"), &tap->usage);
+    (void)openai_chat_read_usage(found[USAGE], &tap->usage);
     if (is_error)
         tap_error(tap, text);
 }

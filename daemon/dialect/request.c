@@ -3,8 +3,8 @@
 
 #include "base/own.h"
 
-static const char *const members[] = {"model", "stream", "stream_options", NULL};
-enum { MODEL, STREAM, STREAM_OPTIONS, MEMBERS };
+static const char *const members[] = {"model", "stream", "stream_options", "functions", NULL};
+enum { MODEL, STREAM, STREAM_OPTIONS, FUNCTIONS, MEMBERS };
 
 static bool has_control(struct span text)
 {
@@ -43,6 +43,7 @@ int request_read(struct span body, struct arena *arena, struct request_view *ret
     ret->model = found[MODEL];
     ret->stream_options = found[STREAM_OPTIONS];
     ret->stream = json_is_true(found[STREAM]);
+    ret->is_legacy = json_is_filled(found[FUNCTIONS]);
     r = read_model(ret->model, arena, &ret->model_text, reterr);
     if (r < 0)
         return r;
@@ -61,7 +62,7 @@ int request_replace_model(const struct request_view *view, struct span model, st
     const char *copy = r < 0 ? NULL : arena_copy(arena, bytes_span(&text));
     if (!copy)
         return err_set(reterr, ERR_TOO_LARGE, "the model's name does not fit in memory");
-    splices_add(ret, (size_t)(view->model.at - view->body.at), view->model.len,
-                (struct span){copy, text.len});
-    return 0;
+    r = splices_add(ret, (size_t)(view->model.at - view->body.at), view->model.len,
+                    (struct span){copy, text.len});
+    return r < 0 ? err_set(reterr, ERR_TOO_LARGE, "the edits do not fit in memory") : 0;
 }

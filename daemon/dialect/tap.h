@@ -12,5 +12,11 @@ void tap_nonsense(struct tap *tap, const char *problem);
 /* Notes the finish word; anything but a filled string is none. */
 void tap_finish(struct tap *tap, struct json word);
 
-/* A count of tokens: a whole number, not negative. False leaves *ret as it is. */
+/* A count of tokens: a whole number, not negative, below 2^53. False leaves *ret as it is. */
 bool tap_count(struct json value, int64_t *ret);
+
+/*
+ * The same facts from neutral events, for answers that are converted: the exchange looks at one
+ * place whatever way an answer takes. The finish word is ours, since events have none.
+ */
+void tap_ir_event(struct tap *tap, const struct ir_event *event);

@@ -189,11 +189,13 @@ Test(requests, a_model_name_is_bounded)
 static const char *edited(const char *type, const char *body, const char *model)
 {
     const struct dialect *dialect = dialect_by_type(span_of(type));
+    const struct ir_target target = {span_of(model), ir_capabilities_default(), 0};
     struct splices splices;
     struct bytes out = {.max = 4096};
     struct err err = {0};
+    splices_init(&splices, &arena);
     cr_assert_eq(read_body(dialect, span_of(body), &err), 0, "%s: %s", body, err.detail);
-    cr_assert_eq(dialect->edit_request(&view, span_of(model), &arena, &splices, NULL), 0);
+    cr_assert_eq(dialect->edit_request(&view, &target, &arena, &splices, NULL), 0);
     cr_assert_eq(splices_apply(&splices, span_of(body), &out), 0);
     const char *copy = arena_copy(&arena, bytes_span(&out));
     bytes_release(&out);
@@ -266,12 +268,13 @@ Test(requests, the_view_knows_whether_the_client_wants_usage)
 
 Test(requests, splices_stand_in_order_however_they_are_added)
 {
-    struct splices splices = {0};
+    struct splices splices;
     struct bytes out = {.max = 100};
-    splices_add(&splices, 4, 1, SPAN("E"));
-    splices_add(&splices, 0, 0, SPAN("<"));
-    splices_add(&splices, 2, 2, SPAN("--"));
-    splices_add(&splices, 0, 1, SPAN("A"));
+    splices_init(&splices, &arena);
+    cr_assert_eq(splices_add(&splices, 4, 1, SPAN("E")), 0);
+    cr_assert_eq(splices_add(&splices, 0, 0, SPAN("<")), 0);
+    cr_assert_eq(splices_add(&splices, 2, 2, SPAN("--")), 0);
+    cr_assert_eq(splices_add(&splices, 0, 1, SPAN("A")), 0);
     cr_assert_eq(splices_apply(&splices, SPAN("abcde"), &out), 0);
     cr_expect_str_eq(out.data, "<Ab--E");
     struct bytes small = {.max = 3};

@@ -128,7 +128,7 @@ static const struct {
      10, 0, 50, 20},
     {"{\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":5,"
      "\"prompt_tokens_details\":{\"cached_tokens\":20}}}",
-     0, 20, 5, 0},
+     0, 10, 5, 0},
     {"{\"choices\":[],\"usage\":{\"prompt_tokens\":-3,\"completion_tokens\":5}}", 0, 0, 5, 0},
 };
 
