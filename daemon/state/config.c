@@ -29,6 +29,19 @@ const struct provider *config_provider(const struct config *config, struct span 
     return NULL;
 }
 
+struct ir_target config_target(const struct config *config, const struct provider *provider,
+                               struct span model)
+{
+    (void)config; /* whose provider it is; no option of the whole file changes a target yet */
+    struct ir_target target = {.model = model, .capabilities = ir_capabilities_default()};
+    quirks_apply(span_of(provider->origin), span_of(provider->base_url), &target);
+    quirk_apply(&provider->quirk, &target);
+    for (size_t i = 0; i < provider->model_quirk_count; i++)
+        if (quirk_matches(span_of(provider->model_quirks[i].models), model))
+            quirk_apply(&provider->model_quirks[i].quirk, &target);
+    return target;
+}
+
 int config_load(const char *path, config_key_fn key_fn, void *ctx, struct config **ret,
                 struct config_problems *problems, struct err *reterr)
 {

@@ -3,6 +3,8 @@
  *
  *   snapshot  everything in use; a reload makes a new one, running requests keep theirs
  *   option    a number or switch of `globalSettings`, one row of options.def
+ *   quirk     what a provider takes or wants beyond its dialect; shipped (quirks.def), and
+ *             overridden by `capabilities` in the file
  *   known     a provider whose address is shipped with the program (known.def), so that
  *             `aictl login deepseek` works without a configuration row
  *   place     file, line and column, in every error
@@ -16,6 +18,7 @@
 #include "base/err.h"
 #include "dialect/dialect.h"
 #include "policy/names.h"
+#include "state/quirks.h"
 #include "state/url.h"
 
 #define CONFIG_MAX_BYTES (1024 * 1024) /* of a file */
@@ -43,6 +46,9 @@ struct provider {
     const char *key_id; /* vault record; the provider's name unless "vault:OTHER" */
     size_t model_count;
     const char *const *models;
+    struct quirk quirk; /* what the file says of all its models */
+    size_t model_quirk_count;
+    const struct model_quirk *model_quirks; /* and of some, later ones counting */
 };
 
 struct config {
@@ -102,6 +108,13 @@ struct config *config_unref(struct config *config);
 
 /* By name, without regard to case; NULL when there is none. */
 const struct provider *config_provider(const struct config *config, struct span name);
+/*
+ * What is known of a model of one of the snapshot's providers: the defaults, the built-in quirks
+ * (state/quirks.h), what the file says of the provider, what it says of the model; later ones count.
+ * The target's name is `model` itself, borrowed.
+ */
+struct ir_target config_target(const struct config *config, const struct provider *provider,
+                               struct span model);
 /* May be a provider's (and a vault record's) name: 1 to 63 of A-Z a-z 0-9 . _ - */
 bool config_is_provider_name(struct span name);
 

@@ -73,6 +73,7 @@ void config_layout_init(struct config_layout *layout, const struct config_text *
     };
     layout->unit = find_unit(layout);
     arena_init(&layout->arena, 16 * 1024 * 1024); /* a row of 1024 long names fits many times */
+    splices_init(&layout->edits, &layout->arena);
 }
 
 void config_layout_release(struct config_layout *layout)
@@ -82,18 +83,12 @@ void config_layout_release(struct config_layout *layout)
 
 /* ---- edits ---- */
 
-/* Adds a splice in ascending order; of equal offsets the older one stays first. */
 static int add_edit(struct config_layout *layout, size_t offset, size_t len, struct span text)
 {
-    struct splices *edits = &layout->edits;
     const char *copy = arena_copy(&layout->arena, text);
-    if (!copy || edits->count == SPLICE_MAX)
+    if (!copy)
         return -ERR_TOO_LARGE;
-    size_t at = edits->count++;
-    for (; at > 0 && edits->list[at - 1].offset > offset; at--)
-        edits->list[at] = edits->list[at - 1];
-    edits->list[at] = (struct splice){offset, len, {copy, text.len}};
-    return 0;
+    return splices_add(&layout->edits, offset, len, (struct span){copy, text.len});
 }
 
 int config_replace(struct config_layout *layout, struct json slice, struct span text)

@@ -83,18 +83,18 @@ static bool has_type(struct json value, enum member_type type)
         return value.type == JSON_OBJECT;
     case MEMBER_BOOL:
         return value.type == JSON_TRUE || value.type == JSON_FALSE;
+    case MEMBER_NUMBER:
+        return value.type == JSON_NUMBER;
     }
     return false;
 }
 
 static const char *const type_words[] = {
-    [MEMBER_STRING] = "a string",
-    [MEMBER_ARRAY] = "an array",
-    [MEMBER_OBJECT] = "an object",
-    [MEMBER_BOOL] = "true or false",
+    [MEMBER_STRING] = "a string",    [MEMBER_ARRAY] = "an array",  [MEMBER_OBJECT] = "an object",
+    [MEMBER_BOOL] = "true or false", [MEMBER_NUMBER] = "a number",
 };
 
-#define ROWS_MAX 32
+#define ROWS_MAX 64
 
 static void warn_unknown(struct config_reader *reader, struct json key,
                          const struct member_row *rows)
@@ -150,7 +150,7 @@ static int compare_named(const void *a, const void *b)
     return order;
 }
 
-static size_t count_members(struct json object)
+size_t config_count_members(struct json object)
 {
     struct json key, value;
     struct json_iter iter = json_iter(object);
@@ -163,7 +163,7 @@ static size_t count_members(struct json object)
 /* Parsers differ in which of two members of one name they take, so there must be only one. */
 static void check_names(struct config_reader *reader, struct json object)
 {
-    size_t count = count_members(object), i = 0;
+    size_t count = config_count_members(object), i = 0;
     struct named *list = count > 1 ? calloc(count, sizeof(*list)) : NULL;
     if (!list)
         return;
@@ -317,7 +317,7 @@ static void check_alias(struct config_reader *reader, struct json key, struct js
 
 static void read_aliases(struct config_reader *reader, struct json object)
 {
-    size_t count = count_members(object);
+    size_t count = config_count_members(object);
     if (count > CONFIG_ALIASES_MAX) {
         config_error(&reader->report, object, "more than %d aliases", CONFIG_ALIASES_MAX);
         return;
@@ -375,7 +375,7 @@ static void read_lan(struct config_reader *reader, const struct json *top)
     if (top[TOP_ALLOWED_HOSTS].type != JSON_ABSENT)
         config_warn(&reader->report, top[TOP_ALLOWED_HOSTS],
                     "not used yet: only localhost, 127.0.0.1 and [::1] are answered");
-    if (count_members(top[TOP_ROUTER]) > 0)
+    if (config_count_members(top[TOP_ROUTER]) > 0)
         config_warn(&reader->report, top[TOP_ROUTER],
                     "not used yet: roles come later; every request gets its project's model");
 }

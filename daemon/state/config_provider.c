@@ -422,6 +422,7 @@ static void read_provider(struct config_reader *reader, struct json value)
     }
     read_description(reader, &entry);
     read_address(reader, &entry);
+    config_read_quirks(reader, entry.members[MEMBER_CAPABILITIES], &entry.provider);
     struct config *config = reader->config;
     struct provider *provider = &config->providers[config->provider_count++];
     *provider = entry.provider;

@@ -3,6 +3,7 @@
  *
  *   config_parse.c     the whole, members, aliases, default model
  *   config_provider.c  one entry of `providers`
+ *   config_quirks.c    its `capabilities`
  *   config_settings.c  `globalSettings` and `listen`
  *
  * Private to these files. Every part reports problems and reads on, so that one look shows all of
@@ -18,7 +19,8 @@
 #define CONFIG_MODELS_TOTAL  8192
 #define CONFIG_ALIASES_MAX   1024
 #define CONFIG_LISTEN_MAX    16
-#define CONFIG_NAME_MAX      63 /* bytes of a provider's name */
+#define CONFIG_NAME_MAX      63  /* bytes of a provider's name */
+#define CONFIG_QUIRKS_MAX    256 /* models with capabilities of their own, of one provider */
 
 /* A plain key, to be handed over when the whole text turned out to be good. */
 struct config_plain_key {
@@ -42,7 +44,7 @@ struct config_reader {
     size_t skipped_count;
 };
 
-enum member_type { MEMBER_STRING, MEMBER_ARRAY, MEMBER_OBJECT, MEMBER_BOOL };
+enum member_type { MEMBER_STRING, MEMBER_ARRAY, MEMBER_OBJECT, MEMBER_BOOL, MEMBER_NUMBER };
 
 struct member_row {
     const char *name;
@@ -63,6 +65,8 @@ static inline bool config_is_missing(struct json member)
     return member.type == JSON_ABSENT && !member.at;
 }
 
+size_t config_count_members(struct json object);
+
 /* Memory of the snapshot; never NULL. */
 void *config_alloc(struct config_reader *reader, size_t size);
 const char *config_copy(struct config_reader *reader, struct span text);
@@ -75,6 +79,9 @@ bool config_is_standing(struct span name);
 
 /* `providers`: fills the snapshot's providers. */
 void config_read_providers(struct config_reader *reader, struct json array);
+/* `capabilities` of a provider whose models are known; JSON_ABSENT changes nothing. */
+void config_read_quirks(struct config_reader *reader, struct json object,
+                        struct provider *provider);
 /* Hands every plain key over; the text was good. */
 void config_hand_over_keys(struct config_reader *reader, config_key_fn fn, void *ctx);
 

@@ -41,6 +41,7 @@ struct attempt_record {
     enum end_reason end;
     int error_kind;     /* 0 or a kind */
     char error[160];    /* scrubbed detail, "" when none */
+    char losses[256];   /* what the conversion could not say, "" when nothing; ir/losses.h */
     int64_t started_ms; /* unix time */
     int64_t first_byte_ms, content_ms,
         total_ms; /* after start, by the monotonic clock; -1: not reached */

@@ -1,13 +1,16 @@
 /*
  * Prints docs/CONFIG.md ("config") or docs/providers.md ("providers") from the tables the daemon
- * itself is built from: members.def, options.def and known.def. Not shipped; the tests
- * shape_config_md and shape_providers_md compare what it prints with the files.
+ * itself is built from: members.def, options.def, capabilities.def, known.def and quirks.def, and
+ * the words of provider_notes.def. Not shipped; the tests shape_config_md and shape_providers_md
+ * compare what it prints with the files.
  */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "ir/target.h"
 
 static void print_lines(const char *const *lines)
 {
@@ -69,6 +72,36 @@ static const char *const provider_head[] = {
     "", "### Of an entry of `providers`", "", "| member | type | meaning |", "|---|---|---|", NULL,
 };
 
+static const char *const quirks_head[] = {
+    "",
+    "### `capabilities`",
+    "",
+    "A request that is converted, from one dialect to the other, is fitted to what its model takes "
+    "and wants. What is known",
+    "of providers is built in and listed in docs/providers.md; for a provider that is not listed "
+    "there, or a model that is",
+    "different, say it here. What is left out stays as it is known. Of a request that is passed "
+    "on in its own dialect only",
+    "`streamUsage` counts; nothing else of it is changed.",
+    "",
+    "```json",
+    "\"capabilities\": {",
+    "  \"images\": false,",
+    "  \"maxOutputTokens\": 131072,",
+    "  \"models\": { \"glm-4.5-air\": { \"maxOutputTokens\": 98304 }, \"glm-*v\": { \"images\": "
+    "true } }",
+    "}",
+    "```",
+    "",
+    "| capability | default | the provider, or the model, ... |",
+    "|---|---|---|",
+    NULL,
+};
+
+static const char *const quirk_members_head[] = {
+    "", "Beside these:", "", "| member | type | meaning |", "|---|---|---|", NULL,
+};
+
 static const char *const key_text[] = {
     "",
     "### `apiKey`",
@@ -89,6 +122,10 @@ static const char *const key_text[] = {
     "A key is bound to the origin of `baseURL` when it is stored. After a change of `baseURL` to "
     "another origin it is not",
     "sent until it is entered again with `aictl login NAME`.",
+    NULL,
+};
+
+static const char *const names_text[] = {
     "",
     "### Names of models",
     "",
@@ -147,8 +184,18 @@ static void print_config(void)
     print_lines(provider_head);
 #define PROVIDER_MEMBER(id, name, type, help) puts("| `" name "` | " type " | " help " |");
 #include "state/members.def"
-#undef BOOL
     print_lines(key_text);
+    print_lines(quirks_head);
+#define CAPABILITY(id, name, default_, help)                                                       \
+    printf("| `%s` | %s | %s |\n", name, default_ ? "true" : "false", help);
+#include "ir/capabilities.def"
+#undef CAPABILITY
+    print_lines(quirk_members_head);
+#define NUMBER                             "number"
+#define QUIRK_MEMBER(id, name, type, help) puts("| `" name "` | " type " | " help " |");
+#include "state/members.def"
+#undef BOOL
+    print_lines(names_text);
 #define INT(name, unit, def, min, max, help)          print_int(name, unit, def, min, max, help)
 #define BOOL(name, unit, def, min, max, help)         print_bool(name, def, help)
 #define OPTION(name, type, unit, def, min, max, help) type(#name, unit, def, min, max, help);
@@ -228,7 +275,139 @@ static void print_known(const char *name, const char *type, const char *base_url
     puts(" |");
 }
 
-static void print_providers(void)
+/* ---- what is known of providers ---- */
+
+#define CAN(id) ((ir_capability_set)1 << IR_CAN_##id)
+
+static const struct quirk_row {
+    const char *hosts, *path, *models;
+    ir_capability_set on, off;
+    int64_t max_output;
+} quirk_rows[] = {
+#define QUIRK(...) {__VA_ARGS__},
+#include "state/quirks.def"
+#undef QUIRK
+};
+
+#define QUIRK_ROWS (sizeof(quirk_rows) / sizeof(quirk_rows[0]))
+
+static const char *const capability_names[] = {
+#define CAPABILITY(id, name, default_, help) name,
+#include "ir/capabilities.def"
+#undef CAPABILITY
+};
+
+static const struct note {
+    const char *name, *host, *known, *unknown;
+} notes[] = {
+#define NOTE(...) {__VA_ARGS__},
+#include "provider_notes.def"
+#undef NOTE
+};
+
+static const char *const notes_head[] = {
+    "",
+    "## What is known of them",
+    "",
+    "A request that is converted, from one dialect to the other, is fitted to what its model takes "
+    "and wants. Providers are",
+    "known by the host of their `baseURL`, whatever they are called. The words are those of "
+    "[`capabilities`](CONFIG.md#capabilities),",
+    "which change what stands here: of two rows that disagree the later one counts, and the "
+    "configuration comes last. In a",
+    "model's name `*` stands for anything. Output limits are those of models.dev's snapshot of "
+    "2026-07-02; the rest is from the",
+    "providers' documents and from what they answered others, as of the second half of 2026, and "
+    "was not tried with a key.",
+    "What is not known is left at the default.",
+    NULL,
+};
+
+static void print_words(ir_capability_set set)
+{
+    const char *gap = " ";
+    for (unsigned i = 0; i < IR_CAPABILITIES; i++) {
+        if (!(set >> i & 1))
+            continue;
+        printf("%s%s", gap, capability_names[i]);
+        gap = ", ";
+    }
+    fputs(" |", stdout);
+}
+
+/* Words with spaces between them, each as code. */
+static void print_list(const char *words)
+{
+    for (const char *gap = ""; *words; gap = ", ") {
+        size_t len = strcspn(words, " ");
+        printf("%s`%.*s`", gap, (int)len, words);
+        words += len + (words[len] == ' ');
+    }
+}
+
+static bool belongs(const struct quirk_row *row, const struct note *note)
+{
+    return strstr(row->hosts, note->host) != NULL;
+}
+
+/* The hosts only where they differ from those of the section. */
+static void print_quirk(const struct quirk_row *row, const char *hosts)
+{
+    bool is_elsewhere = strcmp(row->hosts, hosts) != 0;
+    fputs("| ", stdout);
+    print_list(is_elsewhere ? row->hosts : row->path);
+    fputs(is_elsewhere || row->path[0] ? " | " : "all | ", stdout);
+    print_list(row->models);
+    fputs(row->models[0] ? " |" : "all |", stdout);
+    print_words(row->on);
+    print_words(row->off);
+    if (row->max_output)
+        printf(" %" PRId64, row->max_output);
+    puts(" |");
+}
+
+static void print_note(const struct note *note)
+{
+    const char *hosts = NULL;
+    printf("\n### %s\n\n", note->name);
+    for (size_t i = 0; i < QUIRK_ROWS; i++) {
+        if (!belongs(&quirk_rows[i], note))
+            continue;
+        if (!hosts) {
+            hosts = quirk_rows[i].hosts;
+            fputs(hosts[0] == ':' ? "On this machine at " : "At ", stdout);
+            print_list(hosts);
+            printf(". %s\n", note->known);
+            if (note->unknown[0])
+                printf("\nNot known: %s\n", note->unknown);
+            puts("\n| where | models | on | off | most output tokens |\n|---|---|---|---|---|");
+        }
+        print_quirk(&quirk_rows[i], hosts);
+    }
+}
+
+/* False (and a line on stderr) when a row would not be shown. */
+static bool has_note(const struct quirk_row *row)
+{
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
+        if (belongs(row, &notes[i]))
+            return true;
+    fprintf(stderr, "provider_notes.def has no note for %s\n", row->hosts);
+    return false;
+}
+
+static bool print_notes(void)
+{
+    bool is_complete = true;
+    print_lines(notes_head);
+    for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
+        print_note(&notes[i]);
+    for (size_t i = 0; i < QUIRK_ROWS; i++)
+        is_complete &= has_note(&quirk_rows[i]);
+    return is_complete;
+}
+
+static bool print_providers(void)
 {
     print_lines(providers_head);
 #define MODELS(...) ((const char *const[]){__VA_ARGS__})
@@ -237,6 +416,7 @@ static void print_providers(void)
                 sizeof(MODELS(__VA_ARGS__)) / sizeof(const char *));
 #include "state/known.def"
     print_lines(providers_tail);
+    return print_notes();
 }
 
 int main(int argc, char **argv)
@@ -244,7 +424,7 @@ int main(int argc, char **argv)
     if (argc == 2 && !strcmp(argv[1], "config"))
         print_config();
     else if (argc == 2 && !strcmp(argv[1], "providers"))
-        print_providers();
+        return print_providers() ? 0 : 1;
     else
         return 2;
     return 0;

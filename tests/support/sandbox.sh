@@ -63,4 +63,6 @@ sandbox_close() {
     done
     wait 2>/dev/null || :
     rm -rf "${sandbox_runtime:-}"
+    sandbox_pids=
+    sandbox_runtime=
 }

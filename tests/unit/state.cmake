@@ -22,6 +22,10 @@ aictl_unit_test(NAME state_config MIN 20
   SOURCES state_config.c
   FOLDERS state net dialect policy ir base proto
   LIBS llhttp PkgConfig::CURL PkgConfig::MSGPACK PkgConfig::SODIUM PkgConfig::CJSON PkgConfig::UV)
+aictl_unit_test(NAME state_quirks MIN 12
+  SOURCES state_quirks.c
+  FOLDERS state net dialect policy ir base proto
+  LIBS llhttp PkgConfig::CURL PkgConfig::MSGPACK PkgConfig::SODIUM PkgConfig::CJSON PkgConfig::UV)
 aictl_unit_test(NAME state_url MIN 6
   SOURCES state_url.c
   FOLDERS state net dialect policy ir base proto
