@@ -357,6 +357,7 @@ static int open_gateway(struct daemon *daemon, struct err *reterr)
     gateway->ledger = ledger_new();
     gateway->fetch = fetch_pool_new(daemon->loop, (unsigned)options->connectionsPerProvider,
                                     options->providerIdleMs);
+    gateway->memory = memory_new((size_t)options->memoryMax);
     gateway->project_cache =
         project_cache_new(daemon->loop, home ? home : "/", options->projectCacheMs);
     gateway->gen_file = daemon->paths.gen_file;
@@ -609,6 +610,7 @@ struct daemon *daemon_free(struct daemon *daemon)
     http_server_free(daemon->http);
     project_cache_free(gateway->project_cache);
     fetch_pool_free(gateway->fetch);
+    memory_free(gateway->memory);
     demo_close(daemon->demo);
     loop_free(daemon->loop);
     ledger_free(gateway->ledger);

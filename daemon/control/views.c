@@ -247,6 +247,7 @@ cJSON *view_attempt(const struct attempt_record *record)
     view_add_text(object, "error_kind",
                   record->error_kind ? error_row(record->error_kind)->name : NULL);
     view_add_text_or_null(object, "error", record->error);
+    view_add_text_or_null(object, "losses", record->losses);
     view_add_count(object, "started_ms", record->started_ms);
     view_add_count(object, "first_byte_ms", record->first_byte_ms);
     view_add_count(object, "content_ms", record->content_ms);

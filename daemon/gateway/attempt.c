@@ -6,35 +6,41 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "gateway/conversion.h"
+#include "gateway/form.h"
+#include "gateway/headers.h"
 #include "gateway/scrub.h"
 #include "net/sse.h"
 
 #define ARENA_MAX      (256 * 1024)
 #define ERROR_BODY_MAX (1024 * 1024)
 #define URL_BYTES      4096
-#define HEADERS_MAX    48
-
-enum form { FORM_UNKNOWN, FORM_STREAM, FORM_WHOLE, FORM_ERROR };
+#define BODY_SLACK     4096 /* what edits may add to a body */
 
 struct attempt {
     struct gateway *gateway;
     struct config *config;
     const struct provider *provider;
-    const struct dialect *dialect;
+    const struct dialect *dialect; /* the provider's */
+    const struct dialect *surface; /* the client's */
     const struct request_view *view;
+    struct neutral *neutral; /* NULL: the body is passed on */
     const struct attempt_events *events;
     void *ctx;
     struct fetch *fetch;
     struct attempt_record record;
     struct arena arena;
-    struct bytes request_body; /* the edited body; empty when the client's goes out unchanged */
+    struct bytes request_body; /* edited or converted; empty when the client's goes out as it is */
+    struct ir_losses losses;   /* of the pass-through */
+    bool says_stream;          /* the answer's content type */
     enum form form;
+    struct conversion *conversion; /* NULL: the answer is passed on */
     struct sse sse;
     struct span fed; /* the bytes being read */
     struct span run; /* the events among them that go out next, as one run of bytes */
     struct tap tap;
-    struct bytes body; /* a whole answer or an error's */
-    const char *headers[HEADERS_MAX + 1];
+    struct bytes body;           /* a whole answer or an error's */
+    struct header_lines headers; /* for the client */
     int64_t started_us;
 };
 
@@ -67,10 +73,12 @@ static struct attempt *attempt_new(struct gateway *gateway, const struct attempt
     attempt->config = config_ref(plan->config);
     attempt->provider = plan->provider;
     attempt->dialect = plan->dialect;
+    attempt->surface = plan->surface;
     attempt->view = plan->view;
+    attempt->neutral = plan->neutral;
     attempt->events = events;
     attempt->ctx = ctx;
-    attempt->request_body.max = (size_t)options->bodyMax + 4096;
+    attempt->request_body.max = 2 * (size_t)options->bodyMax + BODY_SLACK;
     attempt->body.max = (size_t)options->answerMax;
     attempt->record = plan->record;
     attempt->started_us = loop_clock_us();
@@ -104,6 +112,35 @@ static void note_health(struct attempt *attempt, const struct err *err)
     }
 }
 
+/* What is known of the answer, whichever way it goes. */
+static const struct tap *tap_of(const struct attempt *attempt)
+{
+    return attempt->conversion ? conversion_tap(attempt->conversion) : &attempt->tap;
+}
+
+static void note_losses(const struct attempt *attempt, struct attempt_record *record)
+{
+    struct bytes text = {.max = sizeof(record->losses) - 1};
+    struct ir_losses losses = attempt->losses;
+    if (attempt->neutral)
+        ir_losses_join(&losses, &attempt->neutral->losses);
+    if (attempt->conversion)
+        ir_losses_join(&losses, conversion_losses(attempt->conversion));
+    if (ir_losses_write(&losses, &text) < 0)
+        (void)snprintf(record->losses, sizeof(record->losses), "%u", losses.count); /* fits */
+    else
+        memcpy(record->losses, text.len ? text.data : "", text.len + 1);
+    bytes_release(&text);
+}
+
+/* Who signed the reasoning that was passed on: others cannot read it. */
+static void note_signers(struct attempt *attempt)
+{
+    const struct tap *tap = &attempt->tap;
+    for (unsigned i = 0; i < tap->signature_count; i++)
+        memory_note_signer(attempt->gateway->memory, tap->signatures[i], attempt->provider->origin);
+}
+
 /* Closes the record: every attempt comes by here exactly once. */
 static void close_record(struct attempt *attempt, enum end_reason end, const struct err *err)
 {
@@ -113,13 +150,16 @@ static void close_record(struct attempt *attempt, enum end_reason end, const str
     (void)snprintf(record->error, sizeof(record->error), "%.*s", (int)sizeof(record->error) - 1,
                    err->detail);
     record->total_ms = elapsed_ms(attempt);
-    record->usage = attempt->tap.usage;
+    record->usage = tap_of(attempt)->usage;
+    note_losses(attempt, record);
+    note_signers(attempt);
     ledger_end(attempt->gateway->ledger, record->id, record);
     note_health(attempt, err);
 }
 
 static void attempt_free(struct attempt *attempt)
 {
+    conversion_free(attempt->conversion);
     sse_release(&attempt->sse);
     attempt->gateway->bodies_held -= (int64_t)attempt->request_body.len;
     bytes_release(&attempt->request_body);
@@ -131,82 +171,57 @@ static void attempt_free(struct attempt *attempt)
 
 /* ---- building the request ---- */
 
-static int build_body(struct attempt *attempt, struct span model, struct span *ret,
-                      struct err *reterr)
+static bool is_foreign(void *ctx, struct ir_text signature)
 {
-    struct splices splices = {0};
-    int r = attempt->dialect->edit_request(attempt->view, model, &attempt->arena, &splices, reterr);
+    const struct attempt *attempt = ctx;
+    return memory_is_foreign(attempt->gateway->memory, ir_text_hash(signature),
+                             attempt->provider->origin);
+}
+
+/* The client's body with the permitted edits, or itself when there are none. */
+static int edit_body(struct attempt *attempt, const struct ir_target *target, struct span *ret,
+                     struct err *reterr)
+{
+    const struct dialect *dialect = attempt->dialect;
+    struct splices splices;
+    unsigned removed = 0;
+    splices_init(&splices, &attempt->arena);
+    int r = dialect->edit_request(attempt->view, target, &attempt->arena, &splices, reterr);
+    if (r == 0 && dialect->strip_reasoning)
+        r = dialect->strip_reasoning(attempt->view->body, is_foreign, attempt, &attempt->arena,
+                                     &splices, &removed);
     if (r < 0)
-        return r;
+        return reterr->kind ? r : err_set(reterr, -r, "the edits of the request do not fit");
+    if (removed)
+        ir_lose(&attempt->losses, "messages[].reasoning");
     *ret = attempt->view->body;
     if (splices.count == 0)
         return 0;
     r = splices_apply(&splices, attempt->view->body, &attempt->request_body);
     *ret = bytes_span(&attempt->request_body);
-    attempt->gateway->bodies_held += (int64_t)attempt->request_body.len;
     return r < 0 ? err_set(reterr, -r, "the request grew above bodyMax") : 0;
 }
 
-/* True when a lower-case name is in a list whose entries may end in '*'. */
-static bool is_listed(struct span name, const char *const *list)
+static int convert_body(struct attempt *attempt, const struct ir_target *target, struct span *ret,
+                        struct err *reterr)
 {
-    for (; list && *list; list++) {
-        struct span entry = span_of(*list);
-        bool is_prefix = entry.len && entry.at[entry.len - 1] == '*';
-        if (is_prefix ? span_starts(name, (struct span){entry.at, entry.len - 1})
-                      : span_equal(name, entry))
-            return true;
-    }
-    return false;
+    const struct neutral_target to = {attempt->dialect, *target, attempt->provider->origin};
+    int r = bytes_reserve(&attempt->request_body, attempt->view->body.len + BODY_SLACK);
+    if (r == 0)
+        r = neutral_encode(attempt->neutral, &to, attempt->gateway->memory, &attempt->request_body,
+                           reterr);
+    *ret = bytes_span(&attempt->request_body);
+    return r < 0 && !reterr->kind ? err_set(reterr, -r, "the converted request is too large") : r;
 }
 
-static void add_line(const char **list, size_t *count, const char *line)
+static int build_body(struct attempt *attempt, struct span model, struct span *ret,
+                      struct err *reterr)
 {
-    if (line && *count < HEADERS_MAX)
-        list[(*count)++] = line;
-}
-
-/*
- * The client's first header of a name that says something: libcurl would take an empty one for
- * none.
- */
-static const struct http_header *client_header(const struct http_request *client, struct span name)
-{
-    for (size_t i = 0; client && i < client->header_count; i++)
-        if (span_equal(client->headers[i].name, name) && client->headers[i].value.len)
-            return &client->headers[i];
-    return NULL;
-}
-
-static bool client_sent(const struct http_request *client, const char *line)
-{
-    struct span rest;
-    return client_header(client, span_cut(span_of(line), ':', &rest)) != NULL;
-}
-
-/* Headers to the provider: an allow-list of the client's, then what the dialect always sends. */
-static void build_headers(struct attempt *attempt, const struct http_request *client,
-                          const char *lines[HEADERS_MAX + 1])
-{
-    static const char own_agent[] = "user-agent: aictl/" AICTL_VERSION;
-    const struct dialect *dialect = attempt->dialect;
-    size_t count = 0;
-    add_line(lines, &count, "content-type: application/json");
-    if (!client_sent(client, own_agent))
-        add_line(lines, &count, own_agent);
-    add_line(lines, &count,
-             attempt->view->stream ? "accept: text/event-stream" : "accept: application/json");
-    for (size_t i = 0; client && i < client->header_count; i++)
-        if (is_listed(client->headers[i].name, dialect->request_headers) &&
-            client_header(client, client->headers[i].name) == &client->headers[i])
-            add_line(lines, &count,
-                     arena_printf(&attempt->arena, SPAN_FMT ": " SPAN_FMT,
-                                  SPAN_ARG(client->headers[i].name),
-                                  SPAN_ARG(client->headers[i].value)));
-    for (const char *const *line = dialect->default_headers; line && *line; line++)
-        if (!client_sent(client, *line))
-            add_line(lines, &count, *line);
-    lines[count] = NULL;
+    const struct ir_target target = config_target(attempt->config, attempt->provider, model);
+    int r = attempt->neutral ? convert_body(attempt, &target, ret, reterr)
+                             : edit_body(attempt, &target, ret, reterr);
+    attempt->gateway->bodies_held += (int64_t)attempt->request_body.len;
+    return r;
 }
 
 /* The key, as a header line in memory that is wiped. */
@@ -264,14 +279,14 @@ static int start_fetch(struct attempt *attempt, const struct attempt_plan *plan,
 {
     const struct provider *provider = attempt->provider;
     const struct options *options = &attempt->config->options;
-    const char *headers[HEADERS_MAX + 1];
+    struct header_lines headers;
     CLEANUP(bytes_release) struct bytes url = {.max = URL_BYTES};
     CLEANUP(bytes_release) struct bytes key = {.max = 8192, .wipe = true};
     struct fetch_request request = {
         .method = "POST",
         .unix_path = provider->is_demo ? attempt->gateway->demo_socket : NULL,
         .share_key = provider->key_mode == KEY_MODE_VAULT ? provider->key_id : "",
-        .headers = headers,
+        .headers = headers.lines,
         .connect_ms = least(options->connectTimeout, options->defaultTimeout),
         .first_byte_ms = most(options->firstByteTimeout, options->defaultTimeout),
         .idle_ms = options->defaultTimeout,
@@ -285,7 +300,8 @@ static int start_fetch(struct attempt *attempt, const struct attempt_plan *plan,
     r = build_body(attempt, plan->model, &request.body, reterr);
     if (r < 0)
         return r;
-    build_headers(attempt, plan->client, headers);
+    headers_to_provider(attempt->dialect, plan->client, attempt->view->stream, &attempt->arena,
+                        &headers);
     r = borrow_key(attempt, &key, reterr);
     if (r < 0)
         return r;
@@ -310,24 +326,34 @@ struct attempt *attempt_start(struct gateway *gateway, const struct attempt_plan
 
 /* ---- the end ---- */
 
-/* Frees the attempt after its owner was told. The fetch is over or gone. */
-static void end(struct attempt *attempt, enum end_reason reason, const struct err *err,
-                const struct api_error *error)
+/*
+ * Frees the attempt after its owner was told. The fetch is over or gone. body: a whole answer for
+ * the client, or an error's.
+ */
+static void end_with(struct attempt *attempt, enum end_reason reason, struct span body,
+                     const struct err *err, const struct api_error *error)
 {
     struct attempt_result result = {
         .end = reason,
         .err = *err,
         .status = attempt->record.status,
-        .is_stream = attempt->form == FORM_STREAM,
-        .body = bytes_span(&attempt->body),
-        .tap = &attempt->tap,
-        .headers = attempt->headers,
+        .is_stream = attempt->conversion ? attempt->view->stream : attempt->form == FORM_STREAM,
+        .is_converted = attempt->conversion != NULL,
+        .body = body,
+        .tap = tap_of(attempt),
+        .losses = attempt->conversion ? conversion_losses(attempt->conversion) : NULL,
+        .headers = attempt->headers.lines,
     };
     if (error)
         result.error = *error;
     close_record(attempt, reason, err);
     attempt->events->on_end(attempt->ctx, &result);
     attempt_free(attempt);
+}
+
+static void end(struct attempt *attempt, enum end_reason reason, const struct err *err)
+{
+    end_with(attempt, reason, (struct span){NULL, 0}, err, NULL);
 }
 
 /* What is wrong with the provider's answer, with its name. */
@@ -340,7 +366,7 @@ static void find_fault(const struct attempt *attempt, struct err *err, int kind,
 static void break_off(struct attempt *attempt, enum end_reason reason, const struct err *err)
 {
     fetch_cancel(attempt->fetch);
-    end(attempt, reason, err, NULL);
+    end(attempt, reason, err);
 }
 
 void attempt_cancel(struct attempt *attempt, enum end_reason reason)
@@ -364,7 +390,7 @@ void attempt_resume(struct attempt *attempt)
 
 const char *const *attempt_headers(const struct attempt *attempt)
 {
-    return attempt->headers;
+    return attempt->headers.lines;
 }
 
 bool attempt_has_own_body(const struct attempt *attempt)
@@ -372,45 +398,65 @@ bool attempt_has_own_body(const struct attempt *attempt)
     return attempt->request_body.len > 0;
 }
 
+bool attempt_is_converted(const struct attempt *attempt)
+{
+    return attempt->conversion != NULL;
+}
+
+const struct ir_losses *attempt_losses(const struct attempt *attempt)
+{
+    return attempt->neutral ? &attempt->neutral->losses : &attempt->losses;
+}
+
 bool attempt_may_stream(const struct attempt *attempt)
 {
-    return attempt->form == FORM_UNKNOWN || attempt->form == FORM_STREAM;
+    return attempt->form != FORM_ERROR;
 }
 
 /* ---- the answer's head ---- */
 
-static const char *lower_line(struct arena *arena, const struct fetch_header *header)
-{
-    char *line = arena_printf(arena, SPAN_FMT ": " SPAN_FMT, SPAN_ARG(header->name),
-                              SPAN_ARG(header->value));
-    for (size_t i = 0; line && i < header->name.len; i++)
-        if (line[i] >= 'A' && line[i] <= 'Z')
-            line[i] = (char)(line[i] - 'A' + 'a');
-    return line;
-}
-
 static void on_head(void *ctx, int status, const struct fetch_header *headers, size_t count)
 {
     struct attempt *attempt = ctx;
-    const struct dialect *dialect = attempt->dialect;
-    size_t kept = 0;
-    bool is_stream = false;
     attempt->record.status = status;
     attempt->record.first_byte_ms = elapsed_ms(attempt);
-    for (size_t i = 0; i < count; i++) {
-        const char *line = lower_line(&attempt->arena, &headers[i]);
-        if (!line)
-            break;
-        struct span name = {line, headers[i].name.len};
-        if (span_equal(name, SPAN("content-type")))
-            is_stream = span_starts_nocase(headers[i].value, SPAN("text/event-stream"));
-        if (span_equal(name, SPAN("content-type")) || is_listed(name, dialect->answer_headers))
-            add_line(attempt->headers, &kept, line);
-    }
-    attempt->headers[kept] = NULL;
-    attempt->form = status != 200 ? FORM_ERROR : is_stream ? FORM_STREAM : FORM_WHOLE;
-    if (attempt->form == FORM_ERROR)
+    headers_to_client(attempt->dialect, headers, count, &attempt->arena, &attempt->headers,
+                      &attempt->says_stream);
+    if (status != 200) {
+        attempt->form = FORM_ERROR;
         attempt->body.max = ERROR_BODY_MAX;
+    }
+}
+
+/* From here on the answer is converted; so_far: what is known of the part that was passed on. */
+static void begin_conversion(struct attempt *attempt, const struct tap *so_far)
+{
+    const struct conversion_plan plan = {
+        .from = attempt->dialect,
+        .to = attempt->surface,
+        .to_stream = attempt->view->stream,
+        .wants_usage = attempt->view->wants_usage,
+        .model = span_of(attempt->record.model),
+        .answer_max = (size_t)attempt->config->options.answerMax,
+        .so_far = so_far,
+        .memory = attempt->gateway->memory,
+        .origin = attempt->provider->origin,
+    };
+    attempt->conversion = conversion_new(&plan);
+}
+
+/* The first bytes tell the form: another one than the client asked for is converted. */
+static void enter_form(struct attempt *attempt, enum form form)
+{
+    attempt->form = form;
+    if (attempt->neutral || (form == FORM_STREAM) != attempt->view->stream)
+        begin_conversion(attempt, NULL);
+}
+
+/* An answer of the client's own dialect that it could not use as it is. */
+static bool needs_mending(const struct attempt *attempt)
+{
+    return attempt->tap.lacks_ids && !attempt->view->is_legacy;
 }
 
 /* ---- the answer's body ---- */
@@ -446,52 +492,124 @@ static void tap_masked_event(struct attempt *attempt, const struct sse_event *ev
     memcpy(attempt->tap.error_text, tap.error_text, sizeof(tap.error_text));
 }
 
-static int on_event(void *ctx, const struct sse_event *event)
+static void note_content(struct attempt *attempt)
 {
-    struct attempt *attempt = ctx;
-    bool had_content = attempt->tap.has_content;
-    enum tap_verdict verdict = TAP_PASS;
-    if (event->data.at || event->name.at)
-        verdict =
-            attempt->dialect->tap_event(&attempt->tap, attempt->view, event->name, event->data);
+    if (attempt->record.content_ms < 0 && tap_of(attempt)->has_content)
+        attempt->record.content_ms = elapsed_ms(attempt);
+}
+
+static int convert_event(struct attempt *attempt, const struct sse_event *event)
+{
+    int r = conversion_event(attempt->conversion, event->name, event->data);
+    note_content(attempt);
+    if (conversion_tap(attempt->conversion)->error_kind) {
+        attempt->tap.error_kind = conversion_tap(attempt->conversion)->error_kind;
+        tap_masked_event(attempt, event);
+    }
+    return r;
+}
+
+static int tap_event(struct attempt *attempt, const struct sse_event *event)
+{
+    enum tap_verdict verdict =
+        attempt->dialect->tap_event(&attempt->tap, attempt->view, event->name, event->data);
     if (attempt->tap.error_kind) {
         tap_masked_event(attempt, event);
         return -attempt->tap.error_kind;
     }
-    if (attempt->tap.has_content && !had_content)
-        attempt->record.content_ms = elapsed_ms(attempt);
+    if (needs_mending(attempt)) {
+        flush_run(attempt);
+        begin_conversion(attempt, &attempt->tap);
+        return convert_event(attempt, event);
+    }
+    note_content(attempt);
     if (verdict == TAP_PASS)
         pass_on(attempt, event->raw);
     return 0;
 }
 
-/* An error event inside a 200, or an event above eventMax. */
-static void break_stream(struct attempt *attempt, int kind)
+static int on_event(void *ctx, const struct sse_event *event)
+{
+    struct attempt *attempt = ctx;
+    bool says_nothing = !event->data.at && !event->name.at; /* a comment, a blank line */
+    if (attempt->conversion)
+        return says_nothing ? 0 : convert_event(attempt, event);
+    if (!says_nothing)
+        return tap_event(attempt, event);
+    pass_on(attempt, event->raw);
+    return 0;
+}
+
+/* What was made of the bytes being read goes out in one piece. */
+static void flush_output(struct attempt *attempt)
+{
+    struct conversion *conversion = attempt->conversion;
+    if (!conversion) {
+        flush_run(attempt);
+        return;
+    }
+    struct span output = conversion_output(conversion);
+    if (output.len == 0 || !attempt->view->stream)
+        return;
+    attempt->events->on_output(attempt->ctx, output, conversion_tap(conversion)->has_content);
+    conversion_taken(conversion);
+}
+
+/* The words for what is wrong with an answer, from the negative result that stopped it. */
+static void name_fault(const struct attempt *attempt, int r, struct err *err)
+{
+    if (attempt->tap.error_kind)
+        find_fault(attempt, err, attempt->tap.error_kind, attempt->tap.error_text);
+    else if (r == -ERR_TOO_LARGE)
+        find_fault(attempt, err, ERR_PROVIDER_ANSWER,
+                   "an event is above eventMax, or the answer above answerMax");
+    else if (r == -ERR_PROVIDER_RESET)
+        find_fault(attempt, err, ERR_PROVIDER_RESET, "the stream ended without a finish");
+    else
+        find_fault(attempt, err, ERR_PROVIDER_ANSWER, "its answer cannot be understood");
+}
+
+static void feed(struct attempt *attempt, struct span data)
 {
     struct err err = {0};
-    if (attempt->tap.error_kind)
-        find_fault(attempt, &err, kind, attempt->tap.error_text);
-    else
-        find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "an event is above eventMax");
+    attempt->fed = data;
+    int r = sse_feed(&attempt->sse, data, on_event, attempt);
+    flush_output(attempt);
+    if (r == 0)
+        return;
+    name_fault(attempt, r, &err);
     break_off(attempt, END_PROVIDER_ERROR, &err);
+}
+
+/* Bytes of an answer that is not read event by event. */
+static bool collect(struct attempt *attempt, struct span data)
+{
+    struct err err = {0};
+    if (bytes_add_span(&attempt->body, data) == 0 || attempt->form == FORM_ERROR)
+        return true; /* of an error's body the beginning is enough */
+    find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "the answer is above answerMax");
+    break_off(attempt, END_PROVIDER_ERROR, &err);
+    return false;
 }
 
 static void on_body(void *ctx, struct span data)
 {
     struct attempt *attempt = ctx;
-    struct err err = {0};
     if (attempt->form == FORM_STREAM) {
-        attempt->fed = data;
-        int r = sse_feed(&attempt->sse, data, on_event, attempt);
-        flush_run(attempt);
-        if (r < 0)
-            break_stream(attempt, -r);
+        feed(attempt, data);
         return;
     }
-    if (bytes_add_span(&attempt->body, data) == 0 || attempt->form == FORM_ERROR)
-        return; /* of an error's body the beginning is enough */
-    find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "the answer is above answerMax");
-    break_off(attempt, END_PROVIDER_ERROR, &err);
+    if (!collect(attempt, data) || attempt->form != FORM_UNKNOWN)
+        return;
+    enum form form = form_sniff(bytes_span(&attempt->body), attempt->says_stream);
+    if (form != FORM_UNKNOWN)
+        enter_form(attempt, form);
+    if (form == FORM_STREAM) {
+        struct bytes first = attempt->body;
+        attempt->body = (struct bytes){.max = first.max};
+        feed(attempt, bytes_span(&first));
+        bytes_release(&first);
+    }
 }
 
 /* ---- the transfer is over ---- */
@@ -523,31 +641,57 @@ static void end_error_answer(struct attempt *attempt)
     if (status >= 200 && status < 400) {
         int kind = status < 300 ? ERR_PROVIDER_ANSWER : ERR_PROVIDER_REDIRECT;
         err_set(&err, kind, "%s answered with status %d", attempt->provider->name, status);
-        end(attempt, END_PROVIDER_ERROR, &err, NULL);
+        end(attempt, END_PROVIDER_ERROR, &err);
         return;
     }
     attempt->dialect->read_error(status, bytes_span(&attempt->body), &attempt->arena, &error);
     const char *text = arena_copy(&attempt->arena, error.message);
     err_set(&err, error.kind, "%s answered %d: %.300s", attempt->provider->name, status,
             scrub_text(text ? text : ""));
-    end(attempt, END_PROVIDER_ERROR, &err, &error);
+    end_with(attempt, END_PROVIDER_ERROR, bytes_span(&attempt->body), &err, &error);
+}
+
+/* An error inside a whole 200: its words again, without the key. */
+static void tap_masked_answer(struct attempt *attempt)
+{
+    struct tap masked = {0};
+    mask_body(attempt);
+    attempt->dialect->tap_answer(&masked, bytes_span(&attempt->body));
+    memcpy(attempt->tap.error_text, masked.error_text, sizeof(masked.error_text));
+}
+
+/* 0 and what the client gets, or what is wrong with the answer. */
+static int read_whole(struct attempt *attempt, struct span *ret)
+{
+    *ret = bytes_span(&attempt->body);
+    if (!attempt->conversion) {
+        attempt->dialect->tap_answer(&attempt->tap, *ret);
+        if (attempt->tap.error_kind || !needs_mending(attempt))
+            return -attempt->tap.error_kind;
+        begin_conversion(attempt, NULL);
+    }
+    int r = conversion_answer(attempt->conversion, *ret);
+    attempt->tap.error_kind = conversion_tap(attempt->conversion)->error_kind;
+    *ret = conversion_output(attempt->conversion);
+    return r;
 }
 
 static void end_whole_answer(struct attempt *attempt)
 {
     struct err err = {0};
-    attempt->dialect->tap_answer(&attempt->tap, bytes_span(&attempt->body));
+    struct span answer = {NULL, 0};
+    int r = -ERR_PROVIDER_ANSWER;
     attempt->record.content_ms = attempt->record.first_byte_ms;
-    if (attempt->tap.error_kind) { /* its words again, without the key */
-        struct tap masked = {0};
-        mask_body(attempt);
-        attempt->dialect->tap_answer(&masked, bytes_span(&attempt->body));
-        memcpy(attempt->tap.error_text, masked.error_text, sizeof(masked.error_text));
-        find_fault(attempt, &err, attempt->tap.error_kind, attempt->tap.error_text);
-    } else if (span_trim(bytes_span(&attempt->body)).len == 0) {
+    if (span_trim(bytes_span(&attempt->body)).len == 0)
         find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "the answer is empty");
+    else if ((r = read_whole(attempt, &answer)) < 0) {
+        if (attempt->tap.error_kind)
+            tap_masked_answer(attempt);
+        name_fault(attempt, r, &err);
     }
-    end(attempt, err.kind ? END_PROVIDER_ERROR : END_DONE, &err, NULL);
+    if (r == 0)
+        flush_output(attempt); /* a stream was asked for */
+    end_with(attempt, r < 0 ? END_PROVIDER_ERROR : END_DONE, answer, &err, NULL);
 }
 
 /*
@@ -563,24 +707,37 @@ static int on_last_event(void *ctx, const struct sse_event *event)
     if (!is_whole)
         return 0;
     int r = on_event(attempt, event);
-    if (r == 0)
+    if (r == 0 && !attempt->conversion)
         attempt->events->on_output(attempt->ctx, SPAN("\n\n"), attempt->tap.has_content);
     return r;
 }
 
 /* The end of a stream's bytes is a good end only after the model's turn was finished. */
+static int finish_stream(struct attempt *attempt)
+{
+    const struct tap *tap = &attempt->tap;
+    if (attempt->conversion)
+        return conversion_end(attempt->conversion);
+    return tap->has_finish || (tap->has_content && tap->has_end) ? 0 : -ERR_PROVIDER_RESET;
+}
+
 static void end_stream(struct attempt *attempt)
 {
     struct err err = {0};
+    struct span answer = {NULL, 0};
     attempt->fed = (struct span){NULL, 0};
     int r = sse_finish(&attempt->sse, on_last_event, attempt);
-    flush_run(attempt);
-    if (r < 0 && attempt->tap.error_kind)
-        find_fault(attempt, &err, -r, attempt->tap.error_text);
-    else if (!attempt->tap.has_finish && !(attempt->tap.has_content && attempt->tap.has_end))
-        find_fault(attempt, &err, ERR_PROVIDER_RESET, "the stream ended without a finish");
-    end(attempt, err.kind ? (r < 0 ? END_PROVIDER_ERROR : END_PROVIDER_RESET) : END_DONE, &err,
-        NULL);
+    if (r == 0)
+        r = finish_stream(attempt);
+    flush_output(attempt);
+    if (r < 0)
+        name_fault(attempt, r, &err);
+    else if (attempt->conversion)
+        answer = conversion_output(attempt->conversion); /* a whole answer was asked for */
+    enum end_reason reason = r == 0                     ? END_DONE
+                             : r == -ERR_PROVIDER_RESET ? END_PROVIDER_RESET
+                                                        : END_PROVIDER_ERROR;
+    end_with(attempt, reason, answer, &err, NULL);
 }
 
 /* Failures of the connection name the provider and its address. */
@@ -588,7 +745,7 @@ static void end_broken(struct attempt *attempt, const struct err *err)
 {
     struct err named = *err;
     err_prefix(&named, "%s at %s", attempt->provider->name, attempt->provider->base_url);
-    end(attempt, reason_of(err), &named, NULL);
+    end(attempt, reason_of(err), &named);
 }
 
 static void on_done(void *ctx, const struct err *err)
@@ -600,6 +757,10 @@ static void on_done(void *ctx, const struct err *err)
         end_error_answer(attempt);
     else if (attempt->form == FORM_STREAM)
         end_stream(attempt);
-    else
+    else if (attempt->form == FORM_WHOLE)
         end_whole_answer(attempt);
+    else {
+        enter_form(attempt, FORM_WHOLE); /* too short to tell, or empty */
+        end_whole_answer(attempt);
+    }
 }

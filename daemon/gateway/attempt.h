@@ -7,12 +7,14 @@
  *   result   how it ended; exactly one, unless the attempt was cancelled by its owner
  *
  * The attempt opens and closes its ledger record, borrows the key from the vault right before the
- * transfer starts, edits the body as the dialect permits (a copy, counted like the client's body),
- * and reads usage with the dialect's tap.
+ * transfer starts, and edits the body as the dialect permits, or converts it (a copy, counted like
+ * the client's body). The answer is passed on and tapped; when its dialect or its form is not what
+ * the client asked for, it is converted.
  */
 #pragma once
 
 #include "gateway/gateway.h"
+#include "gateway/neutral.h"
 #include "net/http_parser.h"
 
 struct attempt;
@@ -21,8 +23,10 @@ struct attempt_plan {
     struct config *config; /* a reference is kept */
     const struct provider *provider;
     const struct dialect *dialect; /* spoken with the provider (a demo provider speaks every one) */
+    const struct dialect *surface; /* spoken with the client */
     struct span model;             /* to be sent */
     const struct request_view *view;   /* borrowed for the attempt's life */
+    struct neutral *neutral;           /* the same request, when the dialects differ; borrowed */
     const struct http_request *client; /* whose headers may be passed on; NULL: none */
     struct attempt_record record;      /* exchange, requested, surface, project, client filled in */
 };
@@ -31,13 +35,15 @@ struct attempt_result {
     enum end_reason end;
     struct err err; /* kind 0 when end is END_DONE */
     int status;     /* the provider's; 0 when none came */
-    bool is_stream; /* it answered with a stream: its bytes came as output */
+    bool is_stream; /* the client's answer is a stream: its bytes came as output */
+    bool is_converted;
     /* A whole answer (not a stream), or the body of an error answer; else empty. Borrowed. */
     struct span body;
     /* The provider's error, when it sent one. */
     struct api_error error;
     const struct tap *tap;
-    const char *const *headers; /* the answer's, fit for the client; ends with NULL */
+    const struct ir_losses *losses; /* of a converted answer, else NULL */
+    const char *const *headers;     /* the answer's, fit for the client; ends with NULL */
 };
 
 struct attempt_events {
@@ -66,7 +72,11 @@ void attempt_pause(struct attempt *attempt);
 void attempt_resume(struct attempt *attempt);
 /* True when an edited copy of the request is sent: the view's body is not needed after content. */
 bool attempt_has_own_body(const struct attempt *attempt);
-/* False once the answer's head said that it is no stream: its end is to be waited for. */
+/* False once the answer is known to be an error: its end is to be waited for. */
 bool attempt_may_stream(const struct attempt *attempt);
+/* The answer is not passed on as it comes: its content type is the client's dialect's. */
+bool attempt_is_converted(const struct attempt *attempt);
+/* What the request lost on its way. */
+const struct ir_losses *attempt_losses(const struct attempt *attempt);
 /* The answer's headers, once output came; see attempt_result. */
 const char *const *attempt_headers(const struct attempt *attempt);

@@ -12,27 +12,24 @@ static int unknown(const struct config *config, struct span requested, struct er
                    SPAN_ARG(bytes_span(&hint)));
 }
 
-/* Providers of the surface's dialect among the name's; others need conversion. */
-static int pick_providers(const struct config *config, const struct dialect *surface,
-                          const struct name *name, struct candidates *ret, struct err *reterr)
+/* The next of the name's providers that do, or do not, speak the surface's dialect. */
+static void add_providers(const struct config *config, const struct dialect *surface,
+                          const struct name *name, bool is_own, struct candidates *ret)
 {
-    const struct catalogue_model *other = NULL;
     for (size_t i = 0; i < name->candidate_count && ret->count < CANDIDATES_MAX; i++) {
         const struct catalogue_model *model = &config->catalogue.models[name->candidates[i]];
         const struct provider *provider = &config->providers[model->provider_index];
-        if (provider->dialect == surface || provider->is_demo)
+        if ((provider->dialect == surface || provider->is_demo) == is_own)
             ret->list[ret->count++] = (struct candidate){provider, model->model};
-        else
-            other = model;
     }
-    if (ret->count)
-        return 0;
-    const struct provider *provider = &config->providers[other->provider_index];
-    return err_set(
-        reterr, ERR_NOT_IMPLEMENTED,
-        "%s is served by %s, which speaks %s; converting from %s is not there yet: choose a "
-        "model of a provider of type %s",
-        other->model, provider->name, provider->dialect->type, surface->type, surface->type);
+}
+
+/* What is passed on loses nothing, so those that need conversion stand behind. */
+static void pick_providers(const struct config *config, const struct dialect *surface,
+                           const struct name *name, struct candidates *ret)
+{
+    add_providers(config, surface, name, true, ret);
+    add_providers(config, surface, name, false, ret);
 }
 
 int choose(struct gateway *gateway, const struct config *config, const struct dialect *surface,
@@ -52,9 +49,8 @@ int choose(struct gateway *gateway, const struct config *config, const struct di
     ret->is_alias =
         name.kind != NAME_CONCRETE ||
         precedence_is_from_files(&config->catalogue, view.choices, view.count, requested);
-    if (!ret->is_alias)
-        return pick_providers(config, surface, &name, ret, reterr);
-    if (index < 0)
+    if (ret->is_alias && index < 0)
         return err_set(reterr, ERR_NO_MODEL, "project %s", view.name);
-    return pick_providers(config, surface, &effective, ret, reterr);
+    pick_providers(config, surface, ret->is_alias ? &effective : &name, ret);
+    return 0;
 }

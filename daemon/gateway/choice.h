@@ -22,8 +22,8 @@ struct candidates {
 /*
  * The candidates for a request that names `requested`, made on surface `surface` from the directory
  * of `walk` (NULL: the global project) with the shell's override (or NULL). In the order of the
- * configuration. Errors: -ERR_MODEL_NOT_FOUND with near names, -ERR_NO_MODEL, -ERR_NOT_IMPLEMENTED
- * when only providers of another dialect have the model.
+ * configuration, but those that speak the surface's dialect first. Errors: -ERR_MODEL_NOT_FOUND
+ * with near names, -ERR_NO_MODEL.
  */
 int choose(struct gateway *gateway, const struct config *config, const struct dialect *surface,
            struct span requested, const struct walk *walk, const char *override,

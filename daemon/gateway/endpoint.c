@@ -14,6 +14,12 @@ static const struct {
     {"HEAD", "/api/hello", ENDPOINT_HELLO},
 };
 
+static const enum endpoint_kind kinds[] = {
+    [OP_GENERATE] = ENDPOINT_GENERATE,
+    [OP_LIST_MODELS] = ENDPOINT_MODELS,
+    [OP_COUNT_TOKENS] = ENDPOINT_COUNT,
+};
+
 /* The path without slips, in `out`. False when it is too long to be one of ours. */
 static bool mend(struct span path, char out[PATH_MAX_BYTES])
 {
@@ -67,7 +73,7 @@ static bool find_route(const struct http_request *request, const char *path,
             endpoint->kind = ENDPOINT_WRONG_METHOD;
             if (!span_equal(request->method, span_of(route->method)))
                 continue;
-            endpoint->kind = is_models ? ENDPOINT_MODELS : ENDPOINT_GENERATE;
+            endpoint->kind = kinds[route->operation];
             return true;
         }
     }

@@ -17,6 +17,7 @@ enum endpoint_kind {
     ENDPOINT_HELLO,        /* HEAD /api/hello: no token (Claude Code asks before it starts) */
     ENDPOINT_MODELS,
     ENDPOINT_GENERATE,
+    ENDPOINT_COUNT, /* the input tokens of a request */
 };
 
 struct endpoint {

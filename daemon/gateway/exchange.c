@@ -10,14 +10,17 @@
 #include "gateway/attempt.h"
 #include "gateway/choice.h"
 #include "gateway/endpoint.h"
+#include "gateway/failure.h"
 #include "gateway/guard.h"
 #include "gateway/models.h"
 #include "gateway/refusal.h"
 #include "gateway/scrub.h"
+#include "ir/estimate.h"
 #include "policy/retry.h"
 
 #define ARENA_MAX   (256 * 1024)
-#define ANSWER_HEAD 56 /* header lines of an answer */
+#define ANSWER_HEAD 56   /* header lines of an answer */
+#define LOSS_BYTES  1536 /* of the header that names them */
 
 enum state { READING, CHOOSING, TRYING, ANSWERING, OVER, STATES };
 
@@ -36,12 +39,18 @@ struct exchange {
     int64_t body_held; /* of gateway->bodies_held */
     struct bytes body;
     struct request_view view;
+    struct neutral neutral; /* once a candidate speaks another dialect; points into the body */
+    bool has_neutral;
     struct walk_request *walk_request;
     struct candidates candidates;
     size_t candidate;
     unsigned retries;
     struct attempt *attempt;
-    struct bytes held;  /* output that waits for the first content */
+    struct ir_losses losses; /* of the request on its way to the last attempt */
+    struct bytes held;       /* output that waits for the first content */
+    bool has_content;        /* the client saw some: no other attempt */
+    struct failure first;    /* of the candidates that failed, the first one\'s; kind 0: none yet */
+    size_t first_candidate;
     struct timer timer; /* TRYING: the silence before the head; ANSWERING: keep-alive */
     struct timer pause; /* before another attempt at the same provider */
     unsigned open_timers;
@@ -61,6 +70,12 @@ static void on_pause_over(struct timer *timer);
 static void close_exchange(struct exchange *exchange, const char *outcome);
 
 static const struct attempt_events attempt_events = {on_output, on_attempt_end};
+
+/* The candidate that is tried. */
+static const struct candidate *current(const struct exchange *exchange)
+{
+    return &exchange->candidates.list[exchange->candidate];
+}
 
 static void enter(struct exchange *exchange, enum state state)
 {
@@ -208,7 +223,7 @@ static void release_body(struct exchange *exchange)
 static void refuse(struct exchange *exchange, const struct err *err)
 {
     const struct provider *provider =
-        exchange->candidates.count ? exchange->candidates.list[exchange->candidate].provider : NULL;
+        exchange->candidates.count ? current(exchange)->provider : NULL;
     struct http_call *call = exchange->call;
     exchange->call = NULL;
     refuse_call(call, exchange->surface, err, provider ? provider->name : NULL);
@@ -254,12 +269,38 @@ static const char *request_dir(struct exchange *exchange)
     return arena_copy(&exchange->arena, span_of(cwd));
 }
 
+/* Counting is ours: a request that cannot be counted exactly is better than one that fails. */
+static void answer_count(struct exchange *exchange)
+{
+    static const char *const headers[] = {"Content-Type: application/json",
+                                          "x-aictl-estimate: input_tokens", NULL};
+    struct bytes body = {.max = 256};
+    struct http_call *call = exchange->call;
+    struct err err = {0};
+    exchange->has_neutral = true;
+    if (neutral_decode(&exchange->neutral, exchange->surface, bytes_span(&exchange->body), &err) <
+        0) {
+        refuse(exchange, &err);
+        return;
+    }
+    (void)exchange->surface->write_count(ir_estimate_input(&exchange->neutral.request),
+                                         &body); /* fits */
+    exchange->call = NULL;
+    http_answer(call, 200, headers, bytes_span(&body));
+    bytes_release(&body);
+    close_exchange(exchange, NULL);
+}
+
 static void exchange_start(struct exchange *exchange)
 {
     struct err err = {0};
     enter(exchange, CHOOSING);
     if (exchange->endpoint == ENDPOINT_MODELS) {
         answer_models(exchange);
+        return;
+    }
+    if (exchange->endpoint == ENDPOINT_COUNT) {
+        answer_count(exchange);
         return;
     }
     if (exchange->surface->read_request(bytes_span(&exchange->body), &exchange->arena,
@@ -312,27 +353,61 @@ static void choose_model(struct exchange *exchange, const struct walk *walk)
 
 static void fail(struct exchange *exchange, const struct err *err,
                  const struct attempt_result *result);
+static void give_up(struct exchange *exchange, const struct err *err,
+                    const struct attempt_result *result);
+
+/* The neutral form of the request, decoded when the first candidate needs it. */
+static int need_neutral(struct exchange *exchange, struct neutral **ret, struct err *reterr)
+{
+    *ret = &exchange->neutral;
+    if (exchange->has_neutral)
+        return 0;
+    exchange->has_neutral = true;
+    return neutral_decode(&exchange->neutral, exchange->surface, bytes_span(&exchange->body),
+                          reterr);
+}
 
 static void try_candidate(struct exchange *exchange)
 {
-    const struct candidate *candidate = &exchange->candidates.list[exchange->candidate];
+    const struct candidate *candidate = current(exchange);
+    const struct dialect *dialect =
+        candidate->provider->is_demo ? exchange->surface : candidate->provider->dialect;
     struct err err = {0};
     struct attempt_plan plan = {
         .config = exchange->config,
         .provider = candidate->provider,
-        .dialect = exchange->surface,
+        .dialect = dialect,
+        .surface = exchange->surface,
         .model = span_of(candidate->model),
         .view = &exchange->view,
         .client = http_call_request(exchange->call),
         .record = exchange->record,
     };
     bytes_clear(&exchange->held);
+    if (dialect != exchange->surface && need_neutral(exchange, &plan.neutral, &err) < 0) {
+        give_up(exchange, &err, NULL);
+        return;
+    }
     exchange->attempt = attempt_start(exchange->gateway, &plan, &attempt_events, exchange, &err);
-    if (!exchange->attempt)
+    if (exchange->attempt)
+        exchange->losses = *attempt_losses(exchange->attempt);
+    else
         fail(exchange, &err, NULL);
 }
 
 static const char *const stream_headers[] = {"cache-control: no-cache", NULL};
+static const char *const own_stream_headers[] = {"content-type: text/event-stream",
+                                                 "cache-control: no-cache", NULL};
+static const char *const own_whole_headers[] = {"content-type: application/json", NULL};
+
+/* "x-aictl-loss: a, b, c", or NULL: nothing is left out in silence. */
+static const char *loss_header(struct exchange *exchange)
+{
+    CLEANUP(bytes_release) struct bytes names = {.max = LOSS_BYTES};
+    if (ir_losses_write(&exchange->losses, &names) < 0 || names.len == 0)
+        return NULL;
+    return arena_printf(&exchange->arena, "x-aictl-loss: " SPAN_FMT, SPAN_ARG(bytes_span(&names)));
+}
 
 /* True when one of `count` header lines has the name of `line`. */
 static bool is_named(const char *const *headers, size_t count, const char *line)
@@ -353,12 +428,12 @@ static bool is_named(const char *const *headers, size_t count, const char *line)
 static void start_answer(struct exchange *exchange, int status, const char *const *provider_headers,
                          const char *const *own, int64_t length)
 {
-    const struct candidate *candidate = &exchange->candidates.list[exchange->candidate];
+    const struct candidate *candidate = current(exchange);
     const char *headers[ANSWER_HEAD + 1];
     size_t count = 0;
     for (; own && *own; own++)
         headers[count++] = *own;
-    for (; provider_headers && *provider_headers && count < ANSWER_HEAD - 2; provider_headers++)
+    for (; provider_headers && *provider_headers && count < ANSWER_HEAD - 3; provider_headers++)
         if (!is_named(headers, count, *provider_headers))
             headers[count++] = *provider_headers;
     const char *id = arena_printf(&exchange->arena, "x-aictl-request-id: %llu",
@@ -367,8 +442,11 @@ static void start_answer(struct exchange *exchange, int status, const char *cons
                                      candidate->provider->name, candidate->model);
     if (id)
         headers[count++] = id;
+    const char *loss = loss_header(exchange);
     if (model)
         headers[count++] = model;
+    if (loss)
+        headers[count++] = loss;
     headers[count] = NULL;
     enter(exchange, ANSWERING);
     http_start(exchange->call, status, headers, length);
@@ -382,15 +460,13 @@ static void arm_keepalive(struct exchange *exchange)
         timer_start(&exchange->timer, exchange->config->options.keepAliveEveryMs);
 }
 
-/* From here on the client sees a stream: no other attempt, and errors are events. */
+/* From here on the client sees a stream, and errors are events. */
 static void commit_head(struct exchange *exchange)
 {
-    static const char *const waiting[] = {"content-type: text/event-stream", NULL};
-    const char *const *headers = exchange->attempt ? attempt_headers(exchange->attempt) : NULL;
-    bool has_headers = headers && headers[0];
-    start_answer(exchange, 200, has_headers ? headers : waiting, stream_headers, -1);
-    http_write(exchange->call, bytes_span(&exchange->held));
-    bytes_release(&exchange->held);
+    const struct attempt *attempt = exchange->attempt;
+    const char *const *headers = attempt ? attempt_headers(attempt) : NULL;
+    bool is_own = !headers || !headers[0] || attempt_is_converted(attempt);
+    start_answer(exchange, 200, headers, is_own ? own_stream_headers : stream_headers, -1);
     arm_keepalive(exchange);
 }
 
@@ -399,26 +475,37 @@ static void let_go_of_body(struct exchange *exchange)
 {
     if (!exchange->body.data || !attempt_has_own_body(exchange->attempt))
         return;
+    if (exchange->has_neutral)
+        neutral_release(&exchange->neutral);
     exchange->view.body = (struct span){NULL, 0};
     exchange->view.root = exchange->view.model = exchange->view.stream_options = (struct json){0};
     exchange->view.model_text = (struct span){NULL, 0};
     release_body(exchange);
 }
 
+/* The first content: from here on there is no other attempt. */
+static void commit_content(struct exchange *exchange)
+{
+    exchange->has_content = true;
+    if (exchange->state == TRYING)
+        commit_head(exchange);
+    http_write(exchange->call, bytes_span(&exchange->held));
+    bytes_release(&exchange->held);
+    let_go_of_body(exchange);
+}
+
 static void on_output(void *ctx, struct span bytes, bool has_content)
 {
     struct exchange *exchange = ctx;
-    if (exchange->state == TRYING) {
-        bool fits =
-            exchange->held.len + bytes.len <= (size_t)exchange->config->options.streamBuffer;
+    if (!exchange->has_content) {
+        size_t len = exchange->held.len + bytes.len;
+        bool fits = len <= (size_t)exchange->config->options.streamBuffer;
         if (!has_content && fits && bytes_add_span(&exchange->held, bytes) == 0)
             return;
-        commit_head(exchange);
+        commit_content(exchange);
     }
     http_write(exchange->call, bytes);
     arm_keepalive(exchange);
-    if (has_content)
-        let_go_of_body(exchange);
     if (http_is_full(exchange->call))
         attempt_pause(exchange->attempt);
 }
@@ -458,20 +545,19 @@ static void finish(struct exchange *exchange, const char *outcome)
 
 static void finish_stream(struct exchange *exchange, const struct attempt_result *result)
 {
-    if (exchange->state == TRYING) {
-        start_answer(exchange, 200, result->headers, stream_headers, -1);
-        http_write(exchange->call, bytes_span(&exchange->held));
-    }
+    if (exchange->state == TRYING)
+        start_answer(exchange, 200, result->headers,
+                     result->is_converted ? own_stream_headers : stream_headers, -1);
+    http_write(exchange->call, bytes_span(&exchange->held)); /* an answer without content */
     if (!result->tap->has_end)
         http_write(exchange->call, span_of(exchange->surface->stream_end));
     finish(exchange, NULL);
 }
 
 static void finish_whole(struct exchange *exchange, int status, struct span body,
-                         const struct attempt_result *result, const char *const *own,
-                         const char *outcome)
+                         const char *const *headers, const char *const *own, const char *outcome)
 {
-    start_answer(exchange, status, result->headers, own, (int64_t)body.len);
+    start_answer(exchange, status, headers, own, (int64_t)body.len);
     http_write(exchange->call, body);
     finish(exchange, outcome);
 }
@@ -481,7 +567,7 @@ static void finish_broken(struct exchange *exchange, const struct err *err)
 {
     CLEANUP(bytes_release) struct bytes message = {0};
     CLEANUP(bytes_release) struct bytes event = {.max = 16384};
-    const char *name = exchange->candidates.list[exchange->candidate].provider->name;
+    const char *name = current(exchange)->provider->name;
     struct api_error error = refusal_error(err, name, &message);
     (void)exchange->surface->write_stream_error(&error, &event); /* bounded by the message */
     http_write(exchange->call, bytes_span(&event));
@@ -489,50 +575,51 @@ static void finish_broken(struct exchange *exchange, const struct err *err)
 }
 
 /*
- * A stream was promised to the client in the silence, and the provider answers with a whole body.
+ * The provider's own error answer with its status. A refused key is not the client's fault: it gets
+ * our words with the step that mends it (refuse()).
  */
-static void finish_unexpected(struct exchange *exchange)
-{
-    struct err err = {0};
-    err_set(&err, ERR_PROVIDER_ANSWER,
-            "it answered a stream request with a plain body, too late to pass it on");
-    finish_broken(exchange, &err);
-}
-
-/* The words of a provider's error that is not in the caller's shape, with name and next step. */
-static int reshape_error(struct exchange *exchange, const struct attempt_result *result,
-                         struct bytes *body)
-{
-    CLEANUP(bytes_release) struct bytes message = {0};
-    const char *name = exchange->candidates.list[exchange->candidate].provider->name;
-    struct api_error error = refusal_error(&result->err, name, &message);
-    error.status = result->status;
-    error.code = result->error.code ? result->error.code : error.code;
-    return exchange->surface->write_error(&error, body);
-}
-
-/*
- * The provider's own error answer: its status, and its bytes where they have the caller's shape. A
- * refused key is not the client's fault: it gets our words with the step that mends it (fail()).
- */
-static void pass_error(struct exchange *exchange, const struct attempt_result *result)
+static void pass_error(struct exchange *exchange, const struct failure *failure)
 {
     static const char *const headers[] = {"content-type: application/json", "x-should-retry: false",
                                           NULL};
-    static const char *const retryable[] = {"content-type: application/json", NULL};
+    const bool is_retryable = error_row(failure->error.kind)->retryable;
     CLEANUP(bytes_release) struct bytes body = {.max = 4 * 1024 * 1024};
-    int r = exchange->surface->is_own_error(result->body) ? scrub_body(result->body, &body)
-                                                          : reshape_error(exchange, result, &body);
-    if (r < 0) {
-        refuse(exchange, &result->err);
+    if (failure_write(failure, exchange->surface, &body) < 0) {
+        refuse(exchange, &failure->err);
         return;
     }
-    finish_whole(exchange, result->status, bytes_span(&body), result,
-                 error_row(result->error.kind)->retryable ? retryable : headers,
-                 result->err.detail);
+    finish_whole(exchange, failure->status, bytes_span(&body), failure->headers,
+                 is_retryable ? own_whole_headers : headers, failure->err.detail);
 }
 
-/* Nothing was seen by the client: another attempt, or the error as an answer. */
+/* Nothing is tried any more: the first failure becomes the answer. */
+static void give_up(struct exchange *exchange, const struct err *err,
+                    const struct attempt_result *result)
+{
+    struct failure failure = failure_of(current(exchange)->provider, err, result);
+    if (exchange->first.err.kind) { /* the later candidates are only stand-ins */
+        failure = exchange->first;
+        exchange->candidate = exchange->first_candidate;
+    }
+    if (exchange->state == ANSWERING) /* the silence has sent the head meanwhile */
+        finish_broken(exchange, &failure.err);
+    else if (failure.error.kind && failure.err.kind != ERR_PROVIDER_AUTH)
+        pass_error(exchange, &failure);
+    else
+        refuse(exchange, &failure.err);
+}
+
+static void keep_first(struct exchange *exchange, const struct err *err,
+                       const struct attempt_result *result)
+{
+    if (exchange->first.err.kind)
+        return;
+    struct failure failure = failure_of(current(exchange)->provider, err, result);
+    failure_keep(&failure, &exchange->arena, &exchange->first);
+    exchange->first_candidate = exchange->candidate;
+}
+
+/* Another attempt, as long as the client has seen no content; else the error as an answer. */
 static void fail(struct exchange *exchange, const struct err *err,
                  const struct attempt_result *result)
 {
@@ -540,20 +627,17 @@ static void fail(struct exchange *exchange, const struct err *err,
     enum retry_step step =
         retry_decide(err->kind, exchange->retries, exchange->config->options.maxRetries, has_next);
     uint32_t random;
-    if (exchange->state == ANSWERING) { /* the silence has sent the head meanwhile */
+    if (exchange->has_content) {
         finish_broken(exchange, err);
         return;
     }
-    if (result && result->error.kind && err->kind != ERR_PROVIDER_AUTH) {
-        pass_error(exchange, result);
-        return;
-    }
     if (step == RETRY_NO || exchange->gateway->is_draining) {
-        refuse(exchange, err);
+        give_up(exchange, err, result);
         return;
     }
     exchange->retries++;
     if (step == RETRY_NEXT) {
+        keep_first(exchange, err, result);
         exchange->candidate++;
         try_candidate(exchange);
         return;
@@ -571,14 +655,15 @@ static void on_attempt_end(void *ctx, const struct attempt_result *result)
 {
     struct exchange *exchange = ctx;
     exchange->attempt = NULL;
+    if (result->losses)
+        ir_losses_join(&exchange->losses, result->losses);
     if (result->end != END_DONE)
         fail(exchange, &result->err, result);
-    else if (exchange->state == ANSWERING && !result->is_stream)
-        finish_unexpected(exchange);
     else if (result->is_stream)
         finish_stream(exchange, result);
     else
-        finish_whole(exchange, 200, result->body, result, NULL, NULL);
+        finish_whole(exchange, 200, result->body, result->headers,
+                     result->is_converted ? own_whole_headers : NULL, NULL);
 }
 
 /* ---- over ---- */
@@ -614,16 +699,19 @@ static void on_pause_closed(struct timer *timer)
 
 static void log_end(const struct exchange *exchange, const char *outcome)
 {
+    CLEANUP(bytes_release) struct bytes losses = {.max = LOSS_BYTES};
     if (!exchange->config->options.enableLogging)
         return;
-    const struct candidate *candidate = &exchange->candidates.list[exchange->candidate];
+    const struct candidate *candidate = current(exchange);
     bool is_chosen = exchange->candidates.count > 0;
-    log_info("request", exchange->id, "%s %s -> %s%s%s in %lld ms: %s", exchange->surface->name,
-             log_quote(span_of(exchange->record.requested), LEDGER_NAME),
+    (void)ir_losses_write(&exchange->losses, &losses); /* all of them fit */
+    log_info("request", exchange->id, "%s %s -> %s%s%s in %lld ms: %s%s" SPAN_FMT,
+             exchange->surface->name, log_quote(span_of(exchange->record.requested), LEDGER_NAME),
              is_chosen ? candidate->provider->name : "-", is_chosen ? "/" : "",
              is_chosen ? candidate->model : "",
              (long long)((loop_clock_us() - exchange->started_us) / 1000),
-             outcome ? scrub_text(outcome) : "ok");
+             outcome ? scrub_text(outcome) : "ok", losses.len ? "; lost: " : "",
+             SPAN_ARG(bytes_span(&losses)));
 }
 
 /* The one way out. outcome NULL: it went well. */
@@ -644,6 +732,8 @@ static void close_exchange(struct exchange *exchange, const char *outcome)
     if (exchange->next)
         exchange->next->prev = exchange->prev;
     bytes_release(&exchange->held);
+    if (exchange->has_neutral)
+        neutral_release(&exchange->neutral);
     arena_release(&exchange->arena);
     config_unref(exchange->config);
     timer_close(&exchange->timer, on_timer_closed);

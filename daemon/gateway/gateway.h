@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "gateway/memory.h"
 #include "net/fetch.h"
 #include "net/loop.h"
 #include "policy/precedence.h"
@@ -41,6 +42,7 @@ struct gateway {
     struct project_cache *project_cache;
     struct ledger *ledger;
     struct fetch_pool *fetch;
+    struct memory *memory;   /* what later turns need */
     const char *gen_file;    /* bumped by gateway_announce() */
     const char *demo_socket; /* path of the internal socket of the demo provider */
     const char *http_url;    /* "http://127.0.0.1:3000": the first TCP listener */

@@ -45,7 +45,7 @@ static void tell(struct gateway_probe *probe, int status, const struct err *err)
 
 static void on_output(void *ctx, struct span bytes, bool has_content)
 {
-    (void)ctx; /* a stream although none was asked for: only its end matters */
+    (void)ctx; /* no stream was asked for: none comes */
     (void)bytes;
     (void)has_content;
 }
@@ -83,6 +83,7 @@ static int start(struct gateway_probe *probe)
         .config = probe->config,
         .provider = probe->provider,
         .dialect = dialect,
+        .surface = dialect,
         .model = span_of(probe->model),
         .view = &probe->view,
         .record = {.exchange = ++probe->gateway->next_exchange,

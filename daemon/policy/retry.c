@@ -6,18 +6,41 @@
 #define PAUSE_FIRST_MS 250
 #define PAUSE_MAX_MS   8000
 
-/* Kinds that mean: the provider has not answered, and another connection may fare better. */
-static bool is_connection_failure(int kind)
+enum remedy {
+    NOTHING,   /* another provider would say the same, or it is our own fault */
+    ELSEWHERE, /* another provider may do it */
+    AGAIN,     /* so may this one, on another connection */
+};
+
+static enum remedy remedy_of(int kind)
 {
-    return kind == ERR_PROVIDER_CONNECT || kind == ERR_PROVIDER_DNS || kind == ERR_PROVIDER_RESET ||
-           kind == ERR_PROVIDER_TLS;
+    switch (kind) {
+    case ERR_PROVIDER_CONNECT:
+    case ERR_PROVIDER_DNS:
+    case ERR_PROVIDER_RESET:
+    case ERR_PROVIDER_TLS:
+        return AGAIN;
+    case ERR_PROVIDER_ANSWER:
+    case ERR_PROVIDER_AUTH:
+    case ERR_PROVIDER_OVERLOADED:
+    case ERR_PROVIDER_REDIRECT:
+    case ERR_PROVIDER_TIMEOUT:
+    case ERR_NO_KEY:
+    case ERR_KEY_NOT_BOUND:
+        return ELSEWHERE;
+    default:
+        return NOTHING;
+    }
 }
 
 enum retry_step retry_decide(int kind, unsigned retries, int64_t max, bool has_next)
 {
-    if (!is_connection_failure(kind) || (int64_t)retries >= max)
+    enum remedy remedy = remedy_of(kind);
+    if (remedy == NOTHING || (int64_t)retries >= max)
         return RETRY_NO;
-    return has_next ? RETRY_NEXT : RETRY_SAME;
+    if (has_next)
+        return RETRY_NEXT;
+    return remedy == AGAIN ? RETRY_SAME : RETRY_NO;
 }
 
 int64_t retry_pause_ms(unsigned retries, uint32_t random)

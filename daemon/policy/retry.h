@@ -1,9 +1,10 @@
 /*
  * Retry: what follows a failed attempt of which the client has seen nothing.
  *
- * This version mends what the connection did (no connection, a stale one that broke without an
- * answer); what a provider answered is the client's to see. The whole table of docs/ARCHITECTURE.md
- * has its place here.
+ * What one provider could not do another may: a request moves on when the connection, the key, the
+ * load or the answer of a provider failed, and is tried again at the same one only for what the
+ * connection did. What is wrong with the request itself is the client's to see. The whole table of
+ * docs/ARCHITECTURE.md has its place here.
  */
 #pragma once
 

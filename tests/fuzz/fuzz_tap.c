@@ -9,34 +9,37 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static void check_edited(const struct dialect *dialect, struct span edited, struct span model,
+static void check_edited(const struct dialect *dialect, struct span edited,
+                         const struct ir_target *target,
                          const struct request_view *before)
 {
     struct request_view view;
     struct arena arena;
     struct splices splices;
     arena_init(&arena, 1 << 20);
+    splices_init(&splices, &arena);
     assert(dialect->read_request(edited, &arena, &view, NULL) == 0);
-    assert(span_equal(view.model_text, model) && view.stream == before->stream);
-    assert(dialect->edit_request(&view, model, &arena, &splices, NULL) == 0);
+    assert(span_equal(view.model_text, target->model) && view.stream == before->stream);
+    assert(dialect->edit_request(&view, target, &arena, &splices, NULL) == 0);
     assert(splices.count == 0); /* nothing is left to edit */
     arena_release(&arena);
 }
 
 static void try_request(const struct dialect *dialect, struct span body, struct arena *arena)
 {
-    static const struct span model = {"new \"model\"", 11};
+    const struct ir_target target = {SPAN("new \"model\""), ir_capabilities_default(), 0};
     struct request_view view;
     struct splices splices;
     struct bytes out = {.max = 1 << 22};
     struct err err = {0};
+    splices_init(&splices, arena);
     if (dialect->read_request(body, arena, &view, &err) < 0) {
         assert(err.detail[0]);
         return;
     }
-    assert(dialect->edit_request(&view, model, arena, &splices, NULL) == 0);
+    assert(dialect->edit_request(&view, &target, arena, &splices, NULL) == 0);
     assert(splices_apply(&splices, body, &out) == 0);
-    check_edited(dialect, bytes_span(&out), model, &view);
+    check_edited(dialect, bytes_span(&out), &target, &view);
     bytes_release(&out);
 }
 

@@ -5,7 +5,7 @@
 
 #include "proto/errors.h"
 
-Test(retry, only_what_the_connection_did_is_mended)
+Test(retry, what_one_provider_could_not_do_another_may)
 {
     static const struct {
         int kind;
@@ -20,13 +20,20 @@ Test(retry, only_what_the_connection_did_is_mended)
         {ERR_PROVIDER_DNS, false, RETRY_SAME},
         {ERR_PROVIDER_TLS, true, RETRY_NEXT},
         {ERR_PROVIDER_TLS, false, RETRY_SAME},
-        {ERR_PROVIDER_TIMEOUT, true, RETRY_NO},
-        {ERR_PROVIDER_ANSWER, true, RETRY_NO},
-        {ERR_PROVIDER_AUTH, true, RETRY_NO},
+        {ERR_PROVIDER_TIMEOUT, true, RETRY_NEXT},
+        {ERR_PROVIDER_TIMEOUT, false, RETRY_NO},
+        {ERR_PROVIDER_ANSWER, true, RETRY_NEXT},
+        {ERR_PROVIDER_ANSWER, false, RETRY_NO},
+        {ERR_PROVIDER_AUTH, true, RETRY_NEXT},
+        {ERR_PROVIDER_AUTH, false, RETRY_NO},
         {ERR_PROVIDER_REFUSED, true, RETRY_NO},
-        {ERR_PROVIDER_OVERLOADED, true, RETRY_NO},
+        {ERR_PROVIDER_OVERLOADED, true, RETRY_NEXT},
+        {ERR_PROVIDER_OVERLOADED, false, RETRY_NO},
         {ERR_CLIENT_GONE, true, RETRY_NO},
-        {ERR_NO_KEY, true, RETRY_NO},
+        {ERR_NO_KEY, true, RETRY_NEXT},
+        {ERR_NO_KEY, false, RETRY_NO},
+        {ERR_INVALID_REQUEST, true, RETRY_NO},
+        {ERR_TOO_LARGE, true, RETRY_NO},
         {ERR_INTERNAL, true, RETRY_NO},
         {0, true, RETRY_NO},
     };

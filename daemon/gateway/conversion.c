@@ -1,0 +1,192 @@
+/* See conversion.h. */
+#include "gateway/conversion.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/own.h"
+#include "net/loop.h"
+
+#define ID_BYTES 12 /* random bytes of an answer's id */
+
+/* How much of an answer's reasoning is kept for the memory; of more, none. */
+#define REASONING_MAX ((size_t)1 << 20)
+
+struct conversion {
+    const struct dialect *from, *to;
+    struct ir_writer writer;
+    void *decoder, *encoder; /* the dialects' states; NULL when they have none */
+    bool to_stream;
+    struct ir_answer answer;    /* when a whole answer is asked for */
+    struct ir_answer reasoning; /* what the memory may keep of a stream */
+    bool is_too_long;           /* to be kept */
+    struct ir_losses losses;
+    struct ir_reply reply;
+    char id[2 * ID_BYTES + 1];
+    struct tap tap;
+    struct bytes out;
+    struct memory *memory;
+    const char *origin;
+};
+
+static int on_neutral(void *ctx, const struct ir_event *event);
+
+static void make_id(char out[2 * ID_BYTES + 1])
+{
+    unsigned char random[ID_BYTES];
+    loop_random(random, sizeof(random));
+    for (size_t i = 0; i < sizeof(random); i++)
+        (void)snprintf(out + 2 * i, 3, "%02x", random[i]); /* two digits fit */
+}
+
+static void *state_of(size_t size)
+{
+    void *state = size ? calloc(1, size) : NULL;
+    if (size && !state)
+        abort();
+    return state;
+}
+
+struct conversion *conversion_new(const struct conversion_plan *plan)
+{
+    struct conversion *conversion = calloc(1, sizeof(*conversion));
+    if (!conversion)
+        abort();
+    make_id(conversion->id);
+    conversion->from = plan->from;
+    conversion->to = plan->to;
+    conversion->to_stream = plan->to_stream;
+    conversion->decoder = state_of(plan->from->decoder_size);
+    conversion->encoder = state_of(plan->to->encoder_size);
+    conversion->memory = plan->memory;
+    conversion->origin = plan->origin;
+    conversion->out.max = 2 * plan->answer_max;
+    conversion->reply = (struct ir_reply){
+        .id = span_of(conversion->id),
+        .model = {span_dup(plan->model), plan->model.len},
+        .created_s = loop_wall_ms() / 1000,
+        .wants_usage = plan->wants_usage,
+    };
+    ir_writer_init(&conversion->writer, conversion->reply.id, plan->answer_max, on_neutral,
+                   conversion);
+    conversion->writer.losses = &conversion->losses;
+    if (plan->so_far)
+        conversion->tap = *plan->so_far;
+    ir_answer_init(&conversion->answer, plan->answer_max);
+    ir_answer_init(&conversion->reasoning, REASONING_MAX);
+    return conversion;
+}
+
+struct conversion *conversion_free(struct conversion *conversion)
+{
+    if (!conversion)
+        return NULL;
+    ir_writer_release(&conversion->writer);
+    ir_answer_release(&conversion->answer);
+    ir_answer_release(&conversion->reasoning);
+    bytes_release(&conversion->out);
+    free((char *)conversion->reply.model.at);
+    free(conversion->decoder);
+    free(conversion->encoder);
+    free(conversion);
+    return NULL;
+}
+
+/* ---- what later turns need ---- */
+
+/* A stream's reasoning is collected beside it, without the text and the calls' arguments. */
+static void collect_reasoning(struct conversion *conversion, const struct ir_event *event)
+{
+    bool is_wanted = event->kind == IR_EVENT_START || event->kind == IR_EVENT_FINISH ||
+                     event->block_kind == IR_REASONING ||
+                     (event->block_kind == IR_CALL && event->kind != IR_EVENT_DELTA);
+    if (!is_wanted || conversion->is_too_long)
+        return;
+    conversion->is_too_long = ir_answer_take(&conversion->reasoning, event) < 0;
+}
+
+static void remember(struct conversion *conversion)
+{
+    const struct ir_answer *answer =
+        conversion->to_stream ? &conversion->reasoning : &conversion->answer;
+    if (conversion->is_too_long)
+        return;
+    for (const struct ir_block *block = answer->blocks; block; block = block->next) {
+        if (block->kind != IR_CALL)
+            continue;
+        memory_keep(conversion->memory, block->id, answer->blocks);
+        return; /* the first call's id is enough to find it by */
+    }
+}
+
+/* ---- neutral events ---- */
+
+static int deliver(struct conversion *conversion, const struct ir_event *event)
+{
+    if (!conversion->to_stream)
+        return ir_answer_take(&conversion->answer, event);
+    collect_reasoning(conversion, event);
+    return conversion->to->encode_event(conversion->encoder, &conversion->reply, event,
+                                        &conversion->out);
+}
+
+static int on_neutral(void *ctx, const struct ir_event *event)
+{
+    struct conversion *conversion = ctx;
+    tap_ir_event(&conversion->tap, event);
+    if (event->kind == IR_EVENT_ERROR)
+        return -conversion->tap.error_kind;
+    if (event->kind == IR_EVENT_SIGNATURE)
+        memory_note_signer(conversion->memory, ir_text_hash(event->text), conversion->origin);
+    int r = deliver(conversion, event);
+    if (r == 0 && event->kind == IR_EVENT_FINISH)
+        remember(conversion);
+    return r;
+}
+
+/* ---- in ---- */
+
+int conversion_event(struct conversion *conversion, struct span name, struct span data)
+{
+    return conversion->from->decode_event(conversion->decoder, &conversion->writer, name, data);
+}
+
+static int write_whole(struct conversion *conversion)
+{
+    return conversion->to->encode_answer(&conversion->answer, &conversion->reply,
+                                         &conversion->losses, &conversion->out);
+}
+
+int conversion_end(struct conversion *conversion)
+{
+    int r = ir_write_end(&conversion->writer);
+    return r == 0 && !conversion->to_stream ? write_whole(conversion) : r;
+}
+
+int conversion_answer(struct conversion *conversion, struct span body)
+{
+    int r = conversion->from->decode_answer(body, &conversion->writer);
+    return r == 0 ? conversion_end(conversion) : r;
+}
+
+/* ---- out ---- */
+
+struct span conversion_output(const struct conversion *conversion)
+{
+    return bytes_span(&conversion->out);
+}
+
+void conversion_taken(struct conversion *conversion)
+{
+    bytes_clear(&conversion->out);
+}
+
+const struct tap *conversion_tap(const struct conversion *conversion)
+{
+    return &conversion->tap;
+}
+
+const struct ir_losses *conversion_losses(const struct conversion *conversion)
+{
+    return &conversion->losses;
+}
