@@ -2,11 +2,11 @@
 # Runs real clients and SDKs through aictld with the harness in ../shared/clients; `./dev clients`.
 #
 #   run.sh [CLIENT...]     default: claude qwen opencode qwen-anthropic opencode-anthropic sdk
-#   SCENARIOS="mock-..."   what the scripted provider does (default: mock-tools mock-parallel mock-frag)
+#   PROVIDERS="..."        what the provider behind aictld speaks, one round each (default: chat messages both)
+#                          chat: OpenAI chat alone; messages: Anthropic Messages alone; both: each client
+#                          finds its own dialect, and nothing is converted
+#   SCENARIOS="mock-..."   what the scripted provider does (default: all that the clients are made for)
 #   CLIENTS_DIR=DIR        where the clients are installed and run (default: ~/.cache/aictl-clients)
-#
-# The harness' scripted provider stands behind aictld twice: as a provider of type openai and as one
-# of type anthropic, since nothing is converted yet and each client needs one of its own dialect.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -19,13 +19,12 @@ if [ ! -e "$harness/run.sh" ]; then
 fi
 lab=${CLIENTS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/aictl-clients}
 build=${BUILD:-$PWD/build/release}
-scenarios=${SCENARIOS:-mock-tools mock-parallel mock-frag}
+providers=${PROVIDERS:-chat messages both}
+all_scenarios="mock-tools mock-tools2 mock-parallel mock-think mock-readimg mock-frag mock-quirk"
 [ $# -gt 0 ] || set -- claude qwen opencode qwen-anthropic opencode-anthropic sdk
 
-# What `sdk` runs: cases by the beginning of their names. A case that is not finished (README) counts
-# as skipped for as long as it fails.
+# What `sdk` runs: cases by the beginning of their names.
 sdk_cases="openai.models openai.chat anthropic ai-sdk"
-unfinished="anthropic.count_tokens"
 
 install_clients() { # CLIENT...
     groups=node
@@ -43,31 +42,34 @@ install_clients() { # CLIENT...
     LAB=$lab "$lab/harness/setup.sh" $missing
 }
 
-start_provider() {
+start_provider() { # chat, messages or both
     port=$(free_port)
     mock=http://127.0.0.1:$port
+    only=
+    [ "$1" = both ] || only="--only $1"
+    # shellcheck disable=SC2086
     PATH=$lab/pkg/node/node_modules/node/bin:$PATH \
-        node "$lab/harness/mock.mjs" --port "$port" >"$lab/mock.log" 2>&1 &
+        node "$lab/harness/mock.mjs" --port "$port" $only >"$lab/mock.log" 2>&1 &
     sandbox_started $!
     until curl -fsS --noproxy '*' "$mock/v1/models" >"$lab/models.json" 2>/dev/null; do
         sleep 0.1
     done
 }
 
-# Both providers have every scenario: the client's dialect decides which of them is asked.
-write_config() {
-    /usr/bin/python3 - "$lab/models.json" "$mock" >"$sandbox_config" <<'PYTHON'
+write_config() { # chat, messages or both
+    /usr/bin/python3 - "$lab/models.json" "$mock" "$1" >"$sandbox_config" <<'PYTHON'
 import json
 import sys
 
-models = [row["id"] for row in json.load(open(sys.argv[1]))["data"]]
+models_file, url, spoken = sys.argv[1:]
+models = [row["id"] for row in json.load(open(models_file))["data"]]
 models = list(dict.fromkeys([*models, "mock-429", "mock-529", "mock-500", "mock-json", "mock-length"]))
-rows = [
-    {"name": "mock-chat", "type": "openai", "baseURL": sys.argv[2] + "/v1", "models": models},
-    {"name": "mock-claude", "type": "anthropic", "baseURL": sys.argv[2], "models": models},
-]
+rows = {
+    "chat": {"name": "mock-chat", "type": "openai", "baseURL": url + "/v1", "models": models},
+    "messages": {"name": "mock-claude", "type": "anthropic", "baseURL": url, "models": models},
+}
 config = {
-    "providers": rows,
+    "providers": [row for name, row in rows.items() if spoken in (name, "both")],
     "defaultModel": "mock-tools",
     "listen": ["127.0.0.1:0"],
     "globalSettings": {"maxRetries": 0},
@@ -77,37 +79,50 @@ PYTHON
     chmod 600 "$sandbox_config"
 }
 
+run_scenarios() { # SCENARIOS CLIENT...
+    models=$1
+    shift
+    [ $# -gt 0 ] || return 0
+    LAB=$lab MOCK=$mock MODEL="$models" "$lab/harness/run.sh" "$url" "$token" "$@" |
+        sed "s/^/$spoken /" | tee -a "$results" || :
+}
+
+run_sdk() {
+    # shellcheck disable=SC2086
+    PATH=$lab/pkg/node/node_modules/node/bin:$PATH MOCK=$mock \
+        node "$lab/harness/sdk.mjs" "$url" "$token" $sdk_cases | grep -v '^sdk: ' |
+        sed "s/^/$spoken /" | tee -a "$results" || :
+}
+
+run_round() { # chat, messages or both; CLIENT...
+    spoken=$1
+    shift
+    sandbox_open "$lab"
+    start_provider "$spoken"
+    write_config "$spoken"
+    sandbox_daemon "$build"
+    url=$(aictl status --json | first_url)
+    token=$(aictl token)
+    programs=
+    for client in "$@"; do
+        [ "$client" = sdk ] || programs="$programs $client"
+    done
+    # shellcheck disable=SC2086
+    run_scenarios "${SCENARIOS:-$all_scenarios}" $programs
+    case " $* " in *" claude "*) [ -n "${SCENARIOS:-}" ] || run_scenarios mock-toolsearch claude ;; esac
+    case " $* " in *" sdk "*) run_sdk ;; esac
+    aictl status --recent | tail -n 3
+    sandbox_close
+}
+
 results=$(mktemp)
 trap 'sandbox_close; rm -f "$results"' EXIT
 mkdir -p "$lab/harness"
 cp "$harness"/* "$lab/harness/"
 install_clients "$@"
-sandbox_open "$lab"
-start_provider
-write_config
-sandbox_daemon "$build"
-url=$(aictl status --json | first_url)
-token=$(aictl token)
-
-programs=
-for client in "$@"; do
-    [ "$client" = sdk ] || programs="$programs $client"
+for provider in $providers; do
+    run_round "$provider" "$@"
 done
-if [ -n "$programs" ]; then
-    # shellcheck disable=SC2086
-    LAB=$lab MOCK=$mock MODEL="$scenarios" "$lab/harness/run.sh" "$url" "$token" $programs |
-        tee -a "$results" || :
-fi
-case " $* " in
-*" sdk "*)
-    # shellcheck disable=SC2086
-    PATH=$lab/pkg/node/node_modules/node/bin:$PATH MOCK=$mock \
-        node "$lab/harness/sdk.mjs" "$url" "$token" $sdk_cases | grep -v '^sdk: ' |
-        sed "s/^\($unfinished\): FAIL.*/\1: SKIP not finished/" | tee -a "$results" || :
-    ;;
-esac
-
-aictl status --recent | tail -n 3
 passed=$(grep -c ': PASS' "$results" || :)
 failed=$(grep -c ': FAIL' "$results" || :)
 skipped=$(grep -c ': SKIP' "$results" || :)
