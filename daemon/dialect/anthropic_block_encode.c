@@ -237,7 +237,8 @@ void anthropic_put_reasoning(struct anthropic_writing *writing, const struct ir_
     open_block(writing, block->is_redacted ? "redacted_thinking" : "thinking");
     if (!block->is_redacted)
         anthropic_put_string(writing, "thinking", block->text);
-    anthropic_put_string(writing, block->is_redacted ? "data" : "signature", block->signature);
+    if (anthropic_is_signed(block))
+        anthropic_put_string(writing, block->is_redacted ? "data" : "signature", block->signature);
     ANTHROPIC_PUT(writing, "}");
 }
 

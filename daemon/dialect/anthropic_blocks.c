@@ -198,7 +198,7 @@ static int make_room(struct anthropic_decoder *decoder, struct ir_writer *writer
 int anthropic_blocks_start(struct anthropic_decoder *decoder, struct ir_writer *writer,
                            int64_t index, struct json content)
 {
-    struct anthropic_open_block *block;
+    struct anthropic_open_block *block = NULL;
     struct json type = json_get(content, "type");
     const struct block_type *known = find_block_type(type);
     int r = make_room(decoder, writer, known ? known->kind : ANTHROPIC_SKIPPED);

@@ -142,11 +142,24 @@ static void make_foreign(struct ir_block *block)
     block->name = ir_text_of(json_get(block->raw, "type"));
 }
 
+/* It becomes part of a data URL. */
+static bool is_media_type(struct ir_text text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "/.+-_";
+    for (size_t i = 0; i < text.escaped.len; i++)
+        if (!memchr(letters, text.escaped.at[i], sizeof(letters) - 1))
+            return false;
+    return text.escaped.len > 0;
+}
+
 static int read_base64(struct content *content, const struct json *source, struct ir_block *block)
 {
     block->media_type = ir_text_of(source[1]);
     block->data = ir_text_of(source[2]);
     int r = anthropic_need(content->in, source[1], JSON_STRING, "source.media_type");
+    if (r == 0 && !is_media_type(block->media_type))
+        r = anthropic_wrong(content->in, "source.media_type", "must be a media type");
     return r == 0 ? anthropic_need(content->in, source[2], JSON_STRING, "source.data") : r;
 }
 
@@ -243,7 +256,7 @@ static int read_tool_use(struct content *content, const struct json *found, stru
 {
     int r = anthropic_need(content->in, found[FIRST], JSON_STRING, "id");
     if (r == 0)
-        r = anthropic_need(content->in, found[SECOND], JSON_STRING, "name");
+        r = anthropic_need_filled(content->in, found[SECOND], "name");
     if (r == 0)
         r = anthropic_want(content->in, found[THIRD], JSON_OBJECT, "input");
     block->id = ir_text_of(found[FIRST]);
@@ -368,7 +381,8 @@ static int read_blocks(struct content *content, const char *list, struct json bl
 
 int anthropic_read_system(struct anthropic_reading *reading, struct json system)
 {
-    if (system.type == JSON_ABSENT)
+    bool is_list = system.type == JSON_STRING || system.type == JSON_ARRAY;
+    if (system.type == JSON_ABSENT || (is_list && !json_is_filled(system)))
         return 0;
     struct ir_message *message = ir_add_message(&reading->builder, IR_ROLE_SYSTEM);
     if (!message)

@@ -13,12 +13,21 @@ enum weight {
     WEIGHT_SOLID,
 };
 
-/* The target can read it: another provider's would make it refuse the request. */
-static bool is_usable(const struct ir_block *block)
+bool anthropic_is_signed(const struct ir_block *block)
 {
-    return block->kind == IR_REASONING && !block->is_foreign &&
-           ir_text_is_filled(block->signature) &&
+    return !block->is_foreign && ir_text_is_filled(block->signature) &&
            !ir_text_equal(block->signature, IR_TEXT_LITERAL(ANTHROPIC_OWN_SIGNATURE));
+}
+
+/*
+ * The target can read it: what another provider signed would make it refuse the request. Some sign
+ * nothing, and want it back all the same.
+ */
+static bool is_usable(const struct ir_target *target, const struct ir_block *block)
+{
+    bool is_plain = ir_can(target, IR_CAN_REASONING_BACK) && !block->is_redacted &&
+                    ir_text_is_filled(block->text);
+    return block->kind == IR_REASONING && (anthropic_is_signed(block) || is_plain);
 }
 
 static bool is_words(const struct ir_block *block)
@@ -26,7 +35,8 @@ static bool is_words(const struct ir_block *block)
     return block->kind == IR_TEXT || block->kind == IR_REFUSAL;
 }
 
-static enum weight weigh_block(const struct ir_message *message, const struct ir_block *block)
+static enum weight weigh_block(const struct ir_target *target, const struct ir_message *message,
+                               const struct ir_block *block)
 {
     bool is_part = anthropic_is_part(block), is_solid = false;
     switch (message->role) {
@@ -37,7 +47,7 @@ static enum weight weigh_block(const struct ir_message *message, const struct ir
         is_solid = is_part || block->kind == IR_RESULT;
         break;
     case IR_ROLE_ASSISTANT:
-        if (is_usable(block))
+        if (is_usable(target, block))
             return WEIGHT_LIGHT;
         is_solid = (is_part && is_words(block)) || block->kind == IR_CALL;
         break;
@@ -45,17 +55,18 @@ static enum weight weigh_block(const struct ir_message *message, const struct ir
     return is_solid ? WEIGHT_SOLID : WEIGHT_NONE;
 }
 
-static bool is_solid(const struct ir_message *message, const struct ir_block *block)
+static bool is_solid(const struct ir_target *target, const struct ir_message *message,
+                     const struct ir_block *block)
 {
-    return weigh_block(message, block) == WEIGHT_SOLID;
+    return weigh_block(target, message, block) == WEIGHT_SOLID;
 }
 
-static enum weight weigh(const struct ir_message *message)
+static enum weight weigh(const struct ir_target *target, const struct ir_message *message)
 {
     enum weight weight = WEIGHT_NONE;
     for (const struct ir_block *block = message->blocks; block && weight != WEIGHT_SOLID;
          block = block->next) {
-        enum weight of_block = weigh_block(message, block);
+        enum weight of_block = weigh_block(target, message, block);
         weight = of_block > weight ? of_block : weight;
     }
     return weight;
@@ -65,7 +76,7 @@ static enum weight weigh(const struct ir_message *message)
 static void note_losses(struct anthropic_writing *writing, const struct ir_message *message)
 {
     for (const struct ir_block *block = message->blocks; block; block = block->next) {
-        if (is_words(block) || weigh_block(message, block) != WEIGHT_NONE)
+        if (is_words(block) || weigh_block(writing->target, message, block) != WEIGHT_NONE)
             continue;
         if (block->kind == IR_REASONING)
             ir_lose(writing->losses, "messages[].reasoning");
@@ -110,14 +121,14 @@ static int add_to_turn(struct planner *planner, const struct ir_message *message
     turn->last = message;
     planner->light = NULL;
     for (const struct ir_block *block = message->blocks; is_assistant && block; block = block->next)
-        if (is_solid(message, block))
+        if (is_solid(planner->writing->target, message, block))
             turn->last_solid = block;
     return 0;
 }
 
 static int plan_message(struct planner *planner, const struct ir_message *message)
 {
-    enum weight weight = weigh(message);
+    enum weight weight = weigh(planner->writing->target, message);
     note_losses(planner->writing, message);
     if (weight == WEIGHT_SOLID && message->role != IR_ROLE_ASSISTANT && planner->light)
         ir_lose(planner->writing->losses, "messages[].reasoning"); /* it has no turn to stand in */
@@ -160,17 +171,19 @@ int anthropic_plan(struct anthropic_writing *writing)
          message = message->next) {
         note_losses(writing, message);
         for (const struct ir_block *block = message->blocks; block; block = block->next)
-            writing->system_count += is_solid(message, block);
+            writing->system_count += is_solid(writing->target, message, block);
     }
     return r == 0 ? plan_calls(writing) : r;
 }
 
-unsigned anthropic_count_marks(const struct ir_request *request)
+unsigned anthropic_count_marks(const struct anthropic_writing *writing)
 {
     unsigned count = 0;
-    for (const struct ir_message *message = request->messages; message; message = message->next)
+    for (const struct ir_message *message = writing->request->messages; message;
+         message = message->next)
         for (const struct ir_block *block = message->blocks; block; block = block->next)
-            count += is_solid(message, block) && anthropic_mark_of(block).type != JSON_ABSENT;
+            count += is_solid(writing->target, message, block) &&
+                     anthropic_mark_of(block).type != JSON_ABSENT;
     return count;
 }
 
@@ -184,7 +197,7 @@ static bool is_plain_system(const struct anthropic_writing *writing)
     for (const struct ir_message *message = writing->request->messages; message != end;
          message = message->next)
         for (const struct ir_block *block = message->blocks; block; block = block->next)
-            if (is_solid(message, block))
+            if (is_solid(writing->target, message, block))
                 return block->cache_mark.type == JSON_ABSENT;
     return false;
 }
@@ -210,7 +223,7 @@ void anthropic_put_system(struct anthropic_writing *writing)
     for (const struct ir_message *message = writing->request->messages; message != end;
          message = message->next) {
         for (const struct ir_block *block = message->blocks; block; block = block->next) {
-            if (!is_solid(message, block))
+            if (!is_solid(writing->target, message, block))
                 continue;
             left--;
             if (is_plain)
@@ -310,7 +323,7 @@ static void put_answer_block(struct anthropic_writing *writing, const struct ant
     bool is_end = block == turn->last_solid && turn == writing->last_turn;
     if (block->kind == IR_CALL)
         put_call(writing, block);
-    else if (is_usable(block))
+    else if (is_usable(writing->target, block))
         anthropic_put_reasoning(writing, block);
     else if (is_end && is_words(block))
         put_last_words(writing, block);
@@ -328,7 +341,7 @@ static void put_answer(struct anthropic_writing *writing, const struct anthropic
         for (const struct ir_block *block = message->blocks; block; block = block->next) {
             if (!is_over)
                 put_answer_block(writing, turn, block);
-            else if (is_usable(block))
+            else if (is_usable(writing->target, block))
                 ir_lose(writing->losses, "messages[].reasoning");
             is_over = is_over || block == turn->last_solid;
         }
@@ -382,7 +395,7 @@ static void put_late_system(struct anthropic_writing *writing, const struct ir_m
 {
     const struct ir_block *block, *last = NULL;
     for (block = message->blocks; block; block = block->next)
-        if (is_solid(message, block))
+        if (is_solid(writing->target, message, block))
             last = block;
     if (!last)
         return;
@@ -390,7 +403,7 @@ static void put_late_system(struct anthropic_writing *writing, const struct ir_m
     anthropic_put_comma(writing);
     ANTHROPIC_PUT(writing, "{\"type\":\"text\",\"text\":\"<system>\\n");
     for (block = message->blocks; block; block = block->next) {
-        if (!is_solid(message, block))
+        if (!is_solid(writing->target, message, block))
             continue;
         anthropic_put(writing, block->text.escaped);
         if (block != last)
@@ -459,13 +472,13 @@ void anthropic_put_messages(struct anthropic_writing *writing)
 
 /* ---- thinking ---- */
 
-static bool begins_with_reasoning(const struct anthropic_turn *turn)
+static bool begins_with_reasoning(const struct ir_target *target, const struct anthropic_turn *turn)
 {
     for (const struct ir_message *message = turn->first; message;
          message = next_in_turn(turn, message))
         for (const struct ir_block *block = message->blocks; block; block = block->next)
-            if (weigh_block(message, block) != WEIGHT_NONE)
-                return is_usable(block);
+            if (weigh_block(target, message, block) != WEIGHT_NONE)
+                return is_usable(target, block);
     return false;
 }
 
@@ -485,7 +498,7 @@ bool anthropic_may_think(const struct anthropic_writing *writing)
     if (!last)
         return true;
     if (last->is_assistant)
-        return begins_with_reasoning(last);
+        return begins_with_reasoning(writing->target, last);
     const struct anthropic_turn *before = writing->before_last_turn;
-    return !before || !has_results(last) || begins_with_reasoning(before);
+    return !before || !has_results(last) || begins_with_reasoning(writing->target, before);
 }

@@ -45,6 +45,13 @@ int anthropic_need(struct anthropic_reading *reading, struct json value, enum js
     return is_of(value, type) ? 0 : anthropic_wrong(reading, member, must[type]);
 }
 
+int anthropic_need_filled(struct anthropic_reading *reading, struct json value, const char *member)
+{
+    int r = anthropic_need(reading, value, JSON_STRING, member);
+    return r < 0 || json_is_filled(value) ? r
+                                          : anthropic_wrong(reading, member, "must not be empty");
+}
+
 int anthropic_want(struct anthropic_reading *reading, struct json value, enum json_type type,
                    const char *member)
 {
@@ -104,7 +111,7 @@ static int read_client_tool(struct anthropic_reading *reading, struct json json,
     enum { TYPE, NAME, DESCRIPTION, SCHEMA, STRICT, DEFER, CACHE, COUNT };
     struct json found[COUNT];
     anthropic_members(reading, json, names, found, "tools[].");
-    int r = anthropic_need(reading, found[NAME], JSON_STRING, "name");
+    int r = anthropic_need_filled(reading, found[NAME], "name");
     if (r == 0)
         r = anthropic_want(reading, found[DESCRIPTION], JSON_STRING, "description");
     if (r == 0)
@@ -325,6 +332,15 @@ static int read_stream(struct anthropic_reading *reading, struct json json)
 }
 
 /* The model is known to whoever routes the request. */
+static int read_max_tokens(struct anthropic_reading *reading, struct json json)
+{
+    int64_t count;
+    reading->builder.request->max_tokens = json;
+    if (json.type == JSON_ABSENT || (json_int(json, &count) && count > 0))
+        return 0;
+    return anthropic_wrong(reading, "max_tokens", "must be a whole number above 0");
+}
+
 static int skip(struct anthropic_reading *reading, struct json json)
 {
     (void)reading, (void)json;
@@ -343,7 +359,7 @@ static const struct {
     {"messages", anthropic_read_messages, 0},
     {"tools", read_tools, 0},
     {"tool_choice", read_choice, 0},
-    {"max_tokens", NULL, offsetof(struct ir_request, max_tokens)},
+    {"max_tokens", read_max_tokens, 0},
     {"temperature", NULL, offsetof(struct ir_request, temperature)},
     {"top_p", NULL, offsetof(struct ir_request, top_p)},
     {"top_k", NULL, offsetof(struct ir_request, top_k)},
@@ -383,5 +399,7 @@ int anthropic_decode_request(struct span body, struct arena *arena, struct ir_re
     ret->wants_usage = true; /* this API's streams always tell it */
     for (size_t i = 0; r == 0 && i < MEMBERS; i++)
         r = read_member(&reading, i, found[i]);
+    if (r == 0 && ir_mark_referenced(ret, arena) < 0)
+        r = err_set(reterr, ERR_TOO_LARGE, "the request does not fit in memory");
     return r;
 }

@@ -6,7 +6,8 @@
 
 #include "dialect/anthropic.h"
 
-#define ANTHROPIC_PATH_MAX 4 /* a document in a result: messages, content, content, source.content */
+/* A document in a result: messages, content, content, source.content. */
+#define ANTHROPIC_PATH_MAX 4
 
 /* One request being read: what is built, and the way to the value at hand, for messages. */
 struct anthropic_reading {
@@ -35,6 +36,8 @@ int anthropic_want(struct anthropic_reading *reading, struct json value, enum js
 /* The same, and the value must be there. */
 int anthropic_need(struct anthropic_reading *reading, struct json value, enum json_type type,
                    const char *member);
+/* A string with something in it. */
+int anthropic_need_filled(struct anthropic_reading *reading, struct json value, const char *member);
 /* -ERR_TOO_LARGE. */
 int anthropic_no_room(struct anthropic_reading *reading);
 

@@ -70,7 +70,7 @@ static void put_tools(struct anthropic_writing *writing, const struct plan *plan
         return;
     ANTHROPIC_PUT(writing, ",\"tools\":[");
     for (const struct ir_tool *tool = writing->request->tools; tool; tool = tool->next)
-        if (ir_tool_is_declared(writing->request, tool))
+        if (ir_tool_is_declared(tool))
             put_tool(writing, tool, tool == plan->last_tool);
     ANTHROPIC_PUT(writing, "]");
 }
@@ -92,7 +92,7 @@ static const struct ir_tool *find_last_tool(struct anthropic_writing *writing, u
     for (const struct ir_tool *tool = writing->request->tools; tool; tool = tool->next) {
         if (tool->is_server)
             lose_server_tool(writing, tool);
-        if (!ir_tool_is_declared(writing->request, tool))
+        if (!ir_tool_is_declared(tool))
             continue;
         *marks += tool->cache_mark.type != JSON_ABSENT;
         last = tool;
@@ -103,7 +103,7 @@ static const struct ir_tool *find_last_tool(struct anthropic_writing *writing, u
 static bool is_declared(const struct anthropic_writing *writing, struct ir_text name)
 {
     for (const struct ir_tool *tool = writing->request->tools; tool; tool = tool->next)
-        if (ir_text_equal(tool->name, name) && ir_tool_is_declared(writing->request, tool))
+        if (ir_text_equal(tool->name, name) && ir_tool_is_declared(tool))
             return true;
     return false;
 }
@@ -320,7 +320,7 @@ static void plan_marks(struct anthropic_writing *writing, struct plan *plan)
 {
     unsigned marks = 0;
     plan->last_tool = find_last_tool(writing, &marks);
-    marks += anthropic_count_marks(writing->request);
+    marks += anthropic_count_marks(writing);
     writing->marks_to_skip = marks > MARKS_MAX ? marks - MARKS_MAX : 0;
     plan->has_auto_cache = marks == 0 && ir_can(writing->target, IR_CAN_AUTO_CACHE);
     writing->has_static_marks = marks == 0 && !plan->has_auto_cache;
@@ -361,6 +361,9 @@ int anthropic_encode_request(const struct ir_request *request, const struct ir_t
     struct plan plan = {0};
     struct anthropic_writing writing = {
         .request = request, .target = target, .arena = arena, .losses = losses, .out = out};
+    if (!json_is_nothing(request->choices))
+        return err_set(reterr, ERR_INVALID_REQUEST,
+                       "n: the model's provider gives one answer to a request");
     int r = plan_max_tokens(&writing, &plan, reterr);
     if (r == 0)
         r = anthropic_plan(&writing);

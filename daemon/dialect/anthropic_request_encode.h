@@ -86,6 +86,8 @@ void anthropic_lose_block(struct anthropic_writing *writing, const struct ir_blo
 
 /* -- anthropic_history_encode.c -- */
 
+/* Reasoning whose signature the target can read. */
+bool anthropic_is_signed(const struct ir_block *block);
 /* Finds turns and calls. -ERR_TOO_LARGE. */
 int anthropic_plan(struct anthropic_writing *writing);
 /* `"system":...`, if there is one. */
@@ -95,4 +97,4 @@ void anthropic_put_messages(struct anthropic_writing *writing);
 /* The turn that reasoning would go on with begins with reasoning, or a new one begins. */
 bool anthropic_may_think(const struct anthropic_writing *writing);
 /* Cache marks in the messages of the request, system messages included. */
-unsigned anthropic_count_marks(const struct ir_request *request);
+unsigned anthropic_count_marks(const struct anthropic_writing *writing);

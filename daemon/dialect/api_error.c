@@ -85,10 +85,11 @@ static const char *const key_phrases[] = {
 
 static void read_inner(struct json error, struct saying *saying)
 {
-    static const char *const names[] = {"message", "type", "code", "status", "status_code", NULL};
-    struct json found[5];
+    static const char *const names[] = {"message",     "type", "code", "status",
+                                        "status_code", "msg",  NULL};
+    struct json found[6];
     json_find(error, names, found);
-    saying->message = found[0];
+    saying->message = found[0].type == JSON_STRING ? found[0] : found[5];
     saying->type = found[1];
     saying->code = found[2];
     saying->status = json_is_nothing(found[3]) ? found[4] : found[3];
@@ -107,8 +108,8 @@ static struct json read_detail(struct json detail)
 static void read_outer(struct json body, struct saying *saying)
 {
     static const char *const names[] = {"error",  "message",         "type", "code", "detail",
-                                        "status", "raw_status_code", NULL};
-    struct json found[7];
+                                        "status", "raw_status_code", "msg",  NULL};
+    struct json found[8];
     json_find(body, names, found);
     if (found[0].type == JSON_OBJECT) {
         read_inner(found[0], saying);
@@ -116,7 +117,7 @@ static void read_outer(struct json body, struct saying *saying)
     }
     saying->message = found[0].type == JSON_STRING ? found[0] : found[1];
     if (saying->message.type != JSON_STRING)
-        saying->message = read_detail(found[4]);
+        saying->message = found[7].type == JSON_STRING ? found[7] : read_detail(found[4]);
     saying->type = found[2];
     saying->code = found[3];
     saying->status = json_is_nothing(found[6]) ? found[5] : found[6];

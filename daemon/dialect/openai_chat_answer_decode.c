@@ -159,9 +159,18 @@ static const struct {
     {"safety", IR_STOP_REFUSAL},
 };
 
-static int write_failure(struct ir_writer *writer, int kind, const char *word)
+/*
+ * Before content it is an error, so that another provider may be tried; behind it what there is was
+ * cut off, and said to be.
+ */
+static int write_failure(const struct openai_chat_decoder *decoder, struct ir_writer *writer,
+                         int kind, const char *word)
 {
     struct api_error error = {.kind = kind, .code = word};
+    if (has_content(decoder, writer)) {
+        ir_lose(writer->losses, "finish_reason of a failure");
+        return ir_write_finish(writer, IR_STOP_LENGTH, (struct ir_text){0});
+    }
     const char *message =
         arena_printf(&writer->scratch, "the provider ended its answer with \"%s\"", word);
     error.message = span_of(message ? message : word);
@@ -178,7 +187,7 @@ static int write_finish(const struct openai_chat_decoder *decoder, struct ir_wri
         return 0;
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
         if (span_equal_nocase(word, span_of(failures[i].word)))
-            return write_failure(writer, failures[i].kind, failures[i].word);
+            return write_failure(decoder, writer, failures[i].kind, failures[i].word);
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
         if (span_equal_nocase(word, span_of(stops[i].word)))
             stop = stops[i].stop;
@@ -242,6 +251,7 @@ int openai_chat_decode_event(void *decoder, struct ir_writer *writer, struct spa
                              struct span data)
 {
     struct json root, found[MEMBERS];
+    arena_reset(&writer->scratch);
     data = trim(data);
     if (!data.len)
         return 0;

@@ -176,13 +176,10 @@ struct saying {
     struct ir_text id, name, piece;
 };
 
-/* FNV-1a; 0 for no text. Ids are told apart by it: the decoder owns no memory to keep them in. */
+/* 0 for no text. Ids are told apart by it: the decoder owns no memory to keep them in. */
 static uint64_t hash_of(struct ir_text text)
 {
-    uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < text.escaped.len; i++)
-        hash = (hash ^ (unsigned char)text.escaped.at[i]) * 1099511628211u;
-    return text.escaped.len ? hash | 1 : 0;
+    return ir_text_is_filled(text) ? ir_text_hash(text) : 0;
 }
 
 /* Arguments are a string; an object is what the string should have held. */

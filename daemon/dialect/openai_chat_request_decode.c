@@ -5,9 +5,9 @@
  */
 #include "dialect/openai_chat.h"
 
-#include "dialect/openai_chat_reader.h"
-
 #include <stdio.h>
+
+#include "dialect/openai_chat_reader.h"
 
 /* ---- members ---- */
 

@@ -5,10 +5,10 @@
  */
 #include "dialect/openai_chat.h"
 
-#include "dialect/openai_chat_writer.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "dialect/openai_chat_writer.h"
 
 #define USER_MAX 64
 #define STOPS    4
@@ -22,84 +22,6 @@ void chat_lose_word(struct chat_writer *writer, const char *prefix, struct ir_te
                        (int)(word.escaped.len < IR_LOSS_NAME ? word.escaped.len : IR_LOSS_NAME - 1),
                        word.escaped.at ? word.escaped.at : "");
     ir_lose_member(writer->losses, prefix, (struct json){quoted, (size_t)len, JSON_STRING});
-}
-
-int chat_compare_texts(struct ir_text a, struct ir_text b)
-{
-    size_t len = a.escaped.len < b.escaped.len ? a.escaped.len : b.escaped.len;
-    int order = len ? memcmp(a.escaped.at, b.escaped.at, len) : 0;
-    return order ? order : (a.escaped.len > b.escaped.len) - (a.escaped.len < b.escaped.len);
-}
-
-/* ---- deferred tools ---- */
-
-/*
- * The names that tool references of the history made known, sorted: looking each of many tools up in
- * a long history would take their product.
- */
-struct known_names {
-    struct ir_text *list;
-    size_t count;
-};
-
-static void add_references(const struct ir_block *block, struct known_names *names)
-{
-    for (; block; block = block->next) {
-        if (block->kind == IR_TOOL_REFERENCE) {
-            if (names->list)
-                names->list[names->count] = block->name;
-            names->count++;
-        }
-        add_references(block->content, names);
-    }
-}
-
-/* Without a list the references are only counted. */
-static void collect_references(const struct ir_request *request, struct known_names *names)
-{
-    names->count = 0;
-    for (const struct ir_message *message = request->messages; message; message = message->next)
-        if (message->role == IR_ROLE_USER)
-            add_references(message->blocks, names);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return chat_compare_texts(*(const struct ir_text *)a, *(const struct ir_text *)b);
-}
-
-static bool has_deferred(const struct ir_request *request)
-{
-    const struct ir_tool *tool = request->tools;
-    while (tool && !tool->is_deferred)
-        tool = tool->next;
-    return tool;
-}
-
-static struct known_names known_names(struct chat_writer *writer)
-{
-    struct known_names names = {0};
-    if (!has_deferred(writer->request))
-        return names;
-    collect_references(writer->request, &names);
-    if (names.count == 0)
-        return names;
-    names.list = arena_alloc(writer->arena, names.count * sizeof(*names.list));
-    if (!names.list) {
-        writer->status = -ERR_TOO_LARGE;
-        return (struct known_names){0};
-    }
-    collect_references(writer->request, &names);
-    qsort(names.list, names.count, sizeof(*names.list), compare_names);
-    return names;
-}
-
-static bool is_declared(const struct ir_tool *tool, const struct known_names *names)
-{
-    if (tool->is_server || !tool->is_deferred)
-        return !tool->is_server;
-    return names->count &&
-           bsearch(&tool->name, names->list, names->count, sizeof(*names->list), compare_names);
 }
 
 /* ---- tools ---- */
@@ -132,12 +54,11 @@ struct written_tools {
 static struct written_tools write_tools(struct chat_writer *writer)
 {
     const struct ir_request *request = writer->request;
-    struct known_names names = known_names(writer);
     struct written_tools written = {0};
     for (const struct ir_tool *tool = request->tools; tool; tool = tool->next) {
         if (tool->is_server)
             chat_lose_word(writer, "tools[].", tool->name);
-        if (!is_declared(tool, &names))
+        if (!ir_tool_is_declared(tool))
             continue;
         chat_put(writer, written.count++ ? SPAN(",") : SPAN(",\"tools\":["));
         write_tool(writer, tool);

@@ -8,7 +8,7 @@
 static int compare_ids(const void *a, const void *b)
 {
     const struct chat_call *left = a, *right = b;
-    return chat_compare_texts(left->id, right->id);
+    return ir_text_compare(left->id, right->id);
 }
 
 static int compare_calls(const void *a, const void *b)

@@ -103,17 +103,21 @@ int chat_read_wish(struct chat_reader *reader, const char *name, struct json val
 
 /* ---- to the wire ---- */
 
-/* "max" is known to few; xhigh is the most that is common. */
-static struct ir_text effort_word(enum ir_effort effort)
+/* Low, medium and high are common to all; "max" is nobody's. */
+static struct ir_text effort_word(const struct chat_writer *writer, enum ir_effort effort)
 {
-    const char *name = ir_effort_name(effort == IR_EFFORT_MAX ? IR_EFFORT_XHIGH : effort);
-    return (struct ir_text){span_of(name)};
+    bool knows_words = ir_can(writer->target, IR_CAN_EFFORT_WORDS);
+    if (effort >= IR_EFFORT_XHIGH)
+        effort = knows_words ? IR_EFFORT_XHIGH : IR_EFFORT_HIGH;
+    if (effort == IR_EFFORT_MINIMAL && !knows_words)
+        effort = IR_EFFORT_LOW;
+    return (struct ir_text){span_of(ir_effort_name(effort))};
 }
 
 static void write_effort(struct chat_writer *writer, enum ir_effort effort)
 {
     chat_put(writer, SPAN(",\"reasoning_effort\":"));
-    chat_put_text(writer, effort_word(effort));
+    chat_put_text(writer, effort_word(writer, effort));
 }
 
 static void write_effort_object(struct chat_writer *writer, enum ir_effort effort)
@@ -125,7 +129,7 @@ static void write_effort_object(struct chat_writer *writer, enum ir_effort effor
         chat_put_number(writer, wish->budget);
     } else {
         chat_put(writer, SPAN("\"effort\":"));
-        chat_put_text(writer, effort_word(effort));
+        chat_put_text(writer, effort_word(writer, effort));
     }
     chat_put(writer, SPAN("}"));
 }

@@ -49,9 +49,6 @@ void chat_put_number(struct chat_writer *writer, int64_t number);
 /* A loss whose name ends in a word of the client's: "tools[]." and "web_search_20250305". */
 void chat_lose_word(struct chat_writer *writer, const char *prefix, struct ir_text word);
 
-/* The order of texts by their bytes, for qsort() and bsearch(). */
-int chat_compare_texts(struct ir_text a, struct ir_text b);
-
 /* -- openai_chat_wish.c -- */
 
 /* Appends the members that wish for reasoning, in every way that the target takes. */

@@ -82,7 +82,8 @@ static struct attempt *attempt_new(struct gateway *gateway, const struct attempt
     attempt->body.max = (size_t)options->answerMax;
     attempt->record = plan->record;
     attempt->started_us = loop_clock_us();
-    arena_init(&attempt->arena, ARENA_MAX);
+    arena_init(&attempt->arena,
+               ARENA_MAX + plan->view->body.len / 4); /* splices of a long history */
     sse_init(&attempt->sse, (size_t)options->eventMax);
     copy_name(attempt->record.provider, span_of(plan->provider->name));
     copy_name(attempt->record.model, plan->model);

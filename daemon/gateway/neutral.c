@@ -2,10 +2,10 @@
 #include "gateway/neutral.h"
 
 /*
- * A body of nothing but tiny blocks grows by the size of struct ir_block for each; one that needs
- * more than this is refused as too large.
+ * An ordinary conversation takes half of its size. One of nothing but tiny blocks grows by the size
+ * of struct ir_block for each; what needs more than this is refused as too large.
  */
-#define ARENA_MIN    ((size_t)1 << 20)
+#define ARENA_MIN    ((size_t)16 << 20)
 #define ARENA_FACTOR 2
 
 int neutral_decode(struct neutral *ret, const struct dialect *surface, struct span body,

@@ -159,7 +159,7 @@ static int64_t estimate_tools(const struct ir_request *request)
     for (const struct ir_tool *tool = request->tools; tool; tool = tool->next) {
         if (tool->is_server)
             sum += PER_TOOL + estimate_json(tool->raw);
-        else if (ir_tool_is_declared(request, tool))
+        else if (ir_tool_is_declared(tool))
             sum += PER_TOOL + ir_estimate_text(tool->name) + ir_estimate_text(tool->description) +
                    estimate_json(tool->schema);
     }

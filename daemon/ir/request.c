@@ -5,6 +5,10 @@
  */
 #include "ir/request.h"
 
+#include <stdlib.h>
+
+#include "proto/errors.h"
+
 /* ---- building ---- */
 
 struct ir_builder ir_builder(struct ir_request *request, struct arena *arena)
@@ -59,25 +63,61 @@ struct ir_tool *ir_add_tool(struct ir_builder *builder)
 
 /* ---- deferred tools ---- */
 
-static bool has_reference(const struct ir_block *blocks, struct ir_text name)
+/* Names that references made known: sorted, since tools times references may be a large product. */
+struct known_names {
+    struct ir_text *list; /* NULL: they are only counted */
+    size_t count;
+};
+
+static void add_references(const struct ir_block *block, struct known_names *names)
 {
-    for (const struct ir_block *block = blocks; block; block = block->next) {
-        if (block->kind == IR_TOOL_REFERENCE && ir_text_equal(block->name, name))
-            return true;
-        if (block->kind == IR_RESULT && has_reference(block->content, name))
-            return true;
+    for (; block; block = block->next) {
+        if (block->kind == IR_TOOL_REFERENCE) {
+            if (names->list)
+                names->list[names->count] = block->name;
+            names->count++;
+        }
+        add_references(block->content, names);
     }
-    return false;
 }
 
-bool ir_tool_is_declared(const struct ir_request *request, const struct ir_tool *tool)
+static void collect_references(const struct ir_request *request, struct known_names *names)
 {
-    if (tool->is_server || !tool->is_deferred)
-        return !tool->is_server;
+    names->count = 0;
     for (const struct ir_message *message = request->messages; message; message = message->next)
-        if (message->role == IR_ROLE_USER && has_reference(message->blocks, tool->name))
-            return true;
-    return false;
+        add_references(message->blocks, names);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return ir_text_compare(*(const struct ir_text *)a, *(const struct ir_text *)b);
+}
+
+static bool has_deferred(const struct ir_request *request)
+{
+    const struct ir_tool *tool = request->tools;
+    while (tool && !tool->is_deferred)
+        tool = tool->next;
+    return tool;
+}
+
+int ir_mark_referenced(struct ir_request *request, struct arena *arena)
+{
+    struct known_names names = {0};
+    if (!has_deferred(request))
+        return 0;
+    collect_references(request, &names);
+    if (names.count == 0)
+        return 0;
+    names.list = arena_alloc(arena, names.count * sizeof(*names.list));
+    if (!names.list)
+        return -ERR_TOO_LARGE;
+    collect_references(request, &names);
+    qsort(names.list, names.count, sizeof(*names.list), compare_names);
+    for (struct ir_tool *tool = request->tools; tool; tool = tool->next)
+        tool->is_referenced = bsearch(&tool->name, names.list, names.count, sizeof(*names.list),
+                                      compare_names) != NULL;
+    return 0;
 }
 
 /* ---- wishes ---- */

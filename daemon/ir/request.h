@@ -64,8 +64,9 @@ struct ir_tool {
     struct json schema; /* an object; absent: no parameters */
     struct json strict; /* true, false or absent */
     struct json cache_mark;
-    bool is_server;   /* run by the provider; `name` is its type */
-    bool is_deferred; /* declared only once a tool reference names it */
+    bool is_server;     /* run by the provider; `name` is its type */
+    bool is_deferred;   /* declared only once a tool reference names it */
+    bool is_referenced; /* one does */
     struct json raw;
 };
 
@@ -105,7 +106,7 @@ struct ir_request {
     struct json max_tokens, temperature, top_p, top_k; /* numbers; absent when not sent or null */
     struct json seed, frequency_penalty, presence_penalty;
     struct json choices; /* how many answers, a number above 1; absent: one */
-    struct json stop; /* a string or an array of strings; absent: none */
+    struct json stop;    /* a string or an array of strings; absent: none */
     struct ir_wish wish;
     enum ir_format format;
     struct ir_text format_name;
@@ -138,8 +139,16 @@ struct ir_block *ir_add_inner(struct ir_builder *builder, struct ir_block ***nex
 /* A new tool at the end; NULL when the arena is full. */
 struct ir_tool *ir_add_tool(struct ir_builder *builder);
 
+/*
+ * Marks the deferred tools that some result refers to. Decoders of dialects that know references
+ * call it when everything is read. -ERR_TOO_LARGE when the arena is full.
+ */
+int ir_mark_referenced(struct ir_request *request, struct arena *arena);
 /* A tool is to be declared: it is no server tool and, when deferred, some result refers to it. */
-bool ir_tool_is_declared(const struct ir_request *request, const struct ir_tool *tool);
+static inline bool ir_tool_is_declared(const struct ir_tool *tool)
+{
+    return !tool->is_server && (!tool->is_deferred || tool->is_referenced);
+}
 
 /* ---- wishes ---- */
 

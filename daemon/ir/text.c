@@ -135,6 +135,13 @@ bool ir_text_is_blank(struct ir_text text)
     return true;
 }
 
+int ir_text_compare(struct ir_text a, struct ir_text b)
+{
+    size_t len = a.escaped.len < b.escaped.len ? a.escaped.len : b.escaped.len;
+    int order = len ? memcmp(a.escaped.at, b.escaped.at, len) : 0;
+    return order ? order : (a.escaped.len > b.escaped.len) - (a.escaped.len < b.escaped.len);
+}
+
 /* FNV-1a, 64 bit. */
 uint64_t ir_text_hash(struct ir_text text)
 {

@@ -27,6 +27,8 @@ static inline bool ir_text_equal(struct ir_text a, struct ir_text b)
     return span_equal(a.escaped, b.escaped);
 }
 
+/* An order to sort and search by: less, equal or greater than 0. */
+int ir_text_compare(struct ir_text a, struct ir_text b);
 /* The inside of a JSON string; absent for anything else. */
 struct ir_text ir_text_of(struct json string);
 /* Plain text escaped into the arena (borrowed when nothing needs it); -ERR_TOO_LARGE. */

@@ -225,17 +225,10 @@ void ir_write_usage(struct ir_writer *writer, const struct usage *usage)
     writer->usage = *usage;
 }
 
-/* The first word counts, but a cut is known late and must not be taken for a good end. */
-static bool is_replaced(enum ir_stop stop, enum ir_stop by)
-{
-    bool is_good = stop == IR_STOP_END || stop == IR_STOP_CALLS;
-    return is_good && (by == IR_STOP_LENGTH || by == IR_STOP_CONTEXT || by == IR_STOP_REFUSAL);
-}
-
 int ir_write_finish(struct ir_writer *writer, enum ir_stop stop, struct ir_text sequence)
 {
     int r = ir_write_start(writer);
-    if (r < 0 || !is_live(writer) || (writer->has_finish && !is_replaced(writer->stop, stop)))
+    if (r < 0 || !is_live(writer))
         return r;
     writer->has_finish = true;
     writer->stop = stop;

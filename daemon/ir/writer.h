@@ -95,8 +95,7 @@ int ir_write_call_end(struct ir_writer *writer, unsigned slot);
 /* What is known of usage so far: replaces what was. */
 void ir_write_usage(struct ir_writer *writer, const struct usage *usage);
 /*
- * The model's turn is over. A later finish is ignored but for LENGTH, CONTEXT and REFUSAL after END
- * or CALLS. More blocks may still come.
+ * The model's turn is over. Said again, the last word counts. More blocks may still come.
  */
 int ir_write_finish(struct ir_writer *writer, enum ir_stop stop, struct ir_text sequence);
 /*

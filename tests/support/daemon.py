@@ -247,8 +247,8 @@ class Daemon:
         """A raw connection to the TCP listener."""
         return Wire(self.address, **options)
 
-    def connect_unix(self):
-        return Wire(self.http_path)
+    def connect_unix(self, **options):
+        return Wire(self.http_path, **options)
 
     def headers(self, token="", *more):
         """The headers of an ordinary request. token: "" for the global one, None for none."""
@@ -266,9 +266,9 @@ class Daemon:
             more.append(("Content-Type", "application/json"))
         return build_request(method, path, self.headers(token, *more), body)
 
-    def ask(self, method, path, body=None, token="", headers=()):
-        """One request on a connection of its own, and its whole answer."""
-        with self.connect() as wire:
+    def ask(self, method, path, body=None, token="", headers=(), checks_stream=True):
+        """One request on a connection of its own, and its whole answer (checks_stream: wire.py)."""
+        with self.connect(checks_stream=checks_stream) as wire:
             wire.send(self.build(method, path, body, token, headers))
             answer = wire.read_answer(is_head_only=method == "HEAD")
         assert CANARY.encode() not in answer.body, "an answer holds a provider key"
@@ -281,25 +281,27 @@ class Daemon:
             answer = wire.read_answer()
             return answer, wire.is_closed(2)
 
-    def chat(self, model="aictl", token="", headers=(), **fields):
+    def chat(self, model="aictl", token="", headers=(), checks_stream=True, **fields):
         """A chat completion."""
-        return self.ask("POST", "/v1/chat/completions", chat_body(model, **fields), token, headers)
+        body = chat_body(model, **fields)
+        return self.ask("POST", "/v1/chat/completions", body, token, headers, checks_stream)
 
-    def messages(self, model="claude-aictl", token="", headers=(), **fields):
+    def messages(self, model="claude-aictl", token="", headers=(), checks_stream=True, **fields):
         """An Anthropic message."""
         more = [("anthropic-version", "2023-06-01"), *headers]
-        return self.ask("POST", "/v1/messages", messages_body(model, **fields), token, more)
+        body = messages_body(model, **fields)
+        return self.ask("POST", "/v1/messages", body, token, more, checks_stream)
 
-    def open_chat(self, model="aictl", token="", wire=None, **fields):
+    def open_chat(self, model="aictl", token="", wire=None, checks_stream=True, **fields):
         """Sends a streamed chat completion; returns the connection, its answer not yet read."""
-        wire = wire or self.connect()
+        wire = wire or self.connect(checks_stream=checks_stream)
         body = chat_body(model, stream=True, **fields)
         wire.send(self.build("POST", "/v1/chat/completions", body, token))
         return wire
 
-    def open_messages(self, model="claude-aictl", token="", **fields):
+    def open_messages(self, model="claude-aictl", token="", wire=None, checks_stream=True, **fields):
         """The same for Anthropic Messages."""
-        wire = self.connect()
+        wire = wire or self.connect(checks_stream=checks_stream)
         body = messages_body(model, stream=True, **fields)
         version = [("anthropic-version", "2023-06-01")]
         wire.send(self.build("POST", "/v1/messages", body, token, version))

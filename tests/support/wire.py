@@ -4,7 +4,8 @@
     Answer   a status, headers as they came, the body with its framing removed
     Event    one server-sent event of a stream: name, data, raw bytes
 
-Nothing is corrected on the way: what a test writes is what the daemon gets.
+Nothing is corrected on the way: what a test writes is what the daemon gets. Every stream that is read
+is held against the rules of lifecycle.py, unless its test says checks_stream=False.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ import socket
 import struct
 import time
 
+import lifecycle
 from waiting import DEADLINE, Late
 
 
@@ -61,8 +63,11 @@ class Closed(Exception):
 class Wire:
     """One client connection. Use as a context manager."""
 
-    def __init__(self, address, receive_buffer=None):
-        """address: (host, port), or the path of a Unix socket."""
+    def __init__(self, address, receive_buffer=None, checks_stream=True):
+        """
+        address: (host, port), or the path of a Unix socket. checks_stream: False where the test's
+        provider breaks the life-cycle itself and its bytes are passed on.
+        """
         family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
         if isinstance(address, tuple) and ":" in address[0]:
             family = socket.AF_INET6
@@ -73,6 +78,9 @@ class Wire:
         self.socket.connect(address)
         self._pending = b""  # came, but not taken yet
         self._is_chunked = self._is_streaming = False
+        self._checks_stream = checks_stream
+        self._dialect = None  # of the last request, where its path tells
+        self.stream = None  # the last answer's lifecycle.Stream, when it is one and is checked
 
     def __enter__(self):
         return self
@@ -84,10 +92,16 @@ class Wire:
 
     def send(self, data):
         """Sends all bytes; a peer that closes meanwhile is no error (its answer still counts)."""
+        self._note_dialect(data)
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
             pass
+
+    def _note_dialect(self, data):
+        line = bytes(data[:500]).split(b"\r\n")[0].split(b" ")
+        if len(line) == 3 and line[2].startswith(b"HTTP/"):
+            self._dialect = lifecycle.dialect_of(line[1].decode("latin-1"))
 
     def half_close(self):
         """FIN, with the reading side still open."""
@@ -144,10 +158,21 @@ class Wire:
         self._is_chunked = (answer.header("transfer-encoding") or "").lower() == "chunked"
         self._length = answer.header("content-length")
         assert not (self._is_chunked and self._length), "both framings in one answer"
+        is_stream = (answer.header("content-type") or "").startswith("text/event-stream")
+        is_checked = is_stream and answer.status == 200 and self._checks_stream
+        self.stream = lifecycle.Stream(self._dialect) if is_checked else None
         return answer
 
     def pieces(self):
         """Pieces of the body as they come. Closed is raised when it breaks off."""
+        for piece in self._unchecked_pieces():
+            if self.stream:
+                self.stream.feed(piece)
+            yield piece
+        if self.stream:
+            self.stream.end()
+
+    def _unchecked_pieces(self):
         if self._is_chunked:
             while True:
                 size = int(self._take_until(b"\r\n").split(b";")[0], 16)

@@ -308,7 +308,7 @@ static const struct stream {
     {"message_start twice, the finish twice",
      {START, TEXT_BLOCK(0), TEXT(0, "a"), START, TEXT(0, "b"), STOP(0), FINISH("stop_sequence"),
       FINISH("end_turn"), END},
-     "start [text 'a' 'b'] sequence"},
+     "start [text 'a' 'b'] end"},
     {"escapes stay as they are, lone surrogates too",
      {START, TEXT_BLOCK(0), TEXT(0, "\\u00e9\\n\\ud83d"), TEXT(0, "\\ude00\xc3\xa9"), STOP(0),
       FINISH("end_turn"), END},

@@ -350,7 +350,7 @@ static const struct row wrong_rows[] = {
      "messages[0].content[0].input must be an object"},
     {"{\"system\":7,\"messages\":[]}", "system must be a string or an array"},
     {"{\"system\":[{\"type\":\"text\"}],\"messages\":[]}", "system[0].text must be a string"},
-    {"{\"messages\":[],\"max_tokens\":\"7\"}", "max_tokens must be a number"},
+    {"{\"messages\":[],\"max_tokens\":\"7\"}", "max_tokens must be a whole number above 0"},
     {"{\"messages\":[],\"stop_sequences\":[1]}", "stop_sequences[0] must be a string"},
     {"{\"messages\":[],\"tools\":[{\"name\":\"a\"},{}]}", "tools[1].name must be a string"},
     {"{\"messages\":[],\"tools\":[{\"name\":\"a\",\"input_schema\":[]}]}",

@@ -279,8 +279,8 @@ Test(chat_stream, every_finish_word_has_a_meaning)
         {{"\"role\":\"assistant\",\"content\":\"\"", "<[DONE]"}, "^ -provider_error", NULL},
         {{"\"content\":\"a\""}, "^(t'a' -provider_error", NULL},
         {{"\"content\":\"a\"", ">network_error"},
-         "^(t'a'!35: the provider ended its answer with \"network_error\"",
-         NULL},
+         "^(t'a').length",
+         "finish_reason of a failure"},
         {{">insufficient_system_resource", "<[DONE]"},
          "^!39: the provider ended its answer with \"insufficient_system_resource\"",
          NULL},
@@ -472,7 +472,7 @@ Test(chat_stream, more_calls_than_anyone_means_are_refused)
 Test(chat_answer, whole_answers_give_the_same_events)
 {
     static const struct {
-        const char *message, *finish, *text;
+        const char *message, *finish, *text, *losses;
     } answers[] = {
         {"\"content\":\"a\",\"reasoning_content\":\"r\"", "\"stop\"",
          "^(r'r')(t'a').end 10+0+0/5(0)"},
@@ -488,8 +488,9 @@ Test(chat_answer, whole_answers_give_the_same_events)
          "^(c call_id1_0 f '{}').calls 10+0+0/5(0)"},
         {"\"content\":{\"a\":1}", "null", "^(t'{\\\"a\\\":1}').end 10+0+0/5(0)"},
         {"\"content\":\"\"", "null", "^ -provider_error"},
-        {"\"content\":\"a\"", "\"abort\"",
-         "^(t'a'!35: the provider ended its answer with \"abort\""},
+        {"\"content\":\"a\"", "\"abort\"", "^(t'a').length 10+0+0/5(0)",
+         "finish_reason of a failure"},
+        {"\"content\":null", "\"abort\"", "^!35: the provider ended its answer with \"abort\""},
     };
     for (size_t i = 0; i < COUNT(answers); i++) {
         char body[1024];
@@ -497,7 +498,7 @@ Test(chat_answer, whole_answers_give_the_same_events)
                  "\n  {\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",%s},"
                  "\"finish_reason\":%s}]," PLAIN "}\n",
                  answers[i].message, answers[i].finish);
-        expect_whole(body, answers[i].text, NULL);
+        expect_whole(body, answers[i].text, answers[i].losses);
     }
 }
 

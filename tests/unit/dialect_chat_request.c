@@ -477,7 +477,8 @@ static const struct member {
      SENT_Q ",'top_k':3,'stop':['1','2','3','4']", "stop"},
     {false, "'stop':[]", NULL, SENT_Q, NULL},
     /* wishes */
-    {false, "'reasoning_effort':'max'", NULL, SENT_Q ",'reasoning_effort':'xhigh'", NULL},
+    {false, "'reasoning_effort':'max'", NULL, SENT_Q ",'reasoning_effort':'high'", NULL},
+    {false, "'reasoning_effort':'minimal'", NULL, SENT_Q ",'reasoning_effort':'low'", NULL},
     {false, "'reasoning_effort':'wildly'", NULL, SENT_Q, "reasoning_effort"},
     {false, "'reasoning_effort':'low'", "-effort", SENT_Q, "reasoning_effort"},
     {false, "'reasoning_effort':'low'", "+thinkingSwitch",

@@ -80,21 +80,28 @@ Test(ir_request, a_deferred_tool_is_declared_once_a_result_names_it)
     struct ir_block result = {.kind = IR_RESULT, .content = &text};
     struct ir_message user = {.role = IR_ROLE_USER, .blocks = &result};
     struct ir_message assistant = {.role = IR_ROLE_ASSISTANT, .blocks = &call, .next = &user};
-    struct ir_request request = {.messages = &assistant};
-    struct ir_tool plain = {.name = IR_TEXT_LITERAL("read")};
-    struct ir_tool named = {.name = IR_TEXT_LITERAL("deploy"), .is_deferred = true};
-    struct ir_tool unseen = {.name = IR_TEXT_LITERAL("unseen"), .is_deferred = true};
-    struct ir_tool server = {.name = IR_TEXT_LITERAL("deploy"), .is_server = true};
-    cr_expect(ir_tool_is_declared(&request, &plain));
-    cr_expect(ir_tool_is_declared(&request, &named));
-    cr_expect_not(ir_tool_is_declared(&request, &unseen));
-    cr_expect_not(ir_tool_is_declared(&request, &server));
-    server.is_deferred = true;
-    cr_expect_not(ir_tool_is_declared(&request, &server));
+    struct ir_tool server = {
+        .name = IR_TEXT_LITERAL("deploy"), .is_server = true, .is_deferred = true};
+    struct ir_tool unseen = {
+        .name = IR_TEXT_LITERAL("unseen"), .is_deferred = true, .next = &server};
+    struct ir_tool named = {
+        .name = IR_TEXT_LITERAL("deploy"), .is_deferred = true, .next = &unseen};
+    struct ir_tool plain = {.name = IR_TEXT_LITERAL("read"), .next = &named};
+    struct ir_request request = {.messages = &assistant, .tools = &plain};
+    struct arena arena;
+    arena_init(&arena, 4096);
+    cr_expect(ir_tool_is_declared(&plain));
+    cr_expect_not(ir_tool_is_declared(&named));
+    cr_assert_eq(ir_mark_referenced(&request, &arena), 0);
+    cr_expect(ir_tool_is_declared(&plain));
+    cr_expect(ir_tool_is_declared(&named));
+    cr_expect_not(ir_tool_is_declared(&unseen));
+    cr_expect_not(ir_tool_is_declared(&server));
     user.blocks = &reference; /* outside of any result */
-    cr_expect(ir_tool_is_declared(&request, &named));
-    request.messages = NULL;
-    cr_expect_not(ir_tool_is_declared(&request, &named));
+    named.is_referenced = false;
+    cr_assert_eq(ir_mark_referenced(&request, &arena), 0);
+    cr_expect(ir_tool_is_declared(&named));
+    arena_release(&arena);
 }
 
 Test(ir_wish, efforts_are_found_by_name_in_any_case)
