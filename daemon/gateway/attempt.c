@@ -399,9 +399,9 @@ bool attempt_has_own_body(const struct attempt *attempt)
     return attempt->request_body.len > 0;
 }
 
-bool attempt_is_converted(const struct attempt *attempt)
+bool attempt_passes_stream(const struct attempt *attempt)
 {
-    return attempt->conversion != NULL;
+    return attempt->form == FORM_STREAM && !attempt->conversion;
 }
 
 const struct ir_losses *attempt_losses(const struct attempt *attempt)
@@ -752,16 +752,14 @@ static void end_broken(struct attempt *attempt, const struct err *err)
 static void on_done(void *ctx, const struct err *err)
 {
     struct attempt *attempt = ctx;
+    if (!err && attempt->form == FORM_UNKNOWN) /* empty, or too short to tell */
+        enter_form(attempt, attempt->says_stream ? FORM_STREAM : FORM_WHOLE);
     if (err)
         end_broken(attempt, err);
     else if (attempt->form == FORM_ERROR)
         end_error_answer(attempt);
     else if (attempt->form == FORM_STREAM)
         end_stream(attempt);
-    else if (attempt->form == FORM_WHOLE)
+    else
         end_whole_answer(attempt);
-    else {
-        enter_form(attempt, FORM_WHOLE); /* too short to tell, or empty */
-        end_whole_answer(attempt);
-    }
 }

@@ -74,8 +74,8 @@ void attempt_resume(struct attempt *attempt);
 bool attempt_has_own_body(const struct attempt *attempt);
 /* False once the answer is known to be an error: its end is to be waited for. */
 bool attempt_may_stream(const struct attempt *attempt);
-/* The answer is not passed on as it comes: its content type is the client's dialect's. */
-bool attempt_is_converted(const struct attempt *attempt);
+/* A stream is passed on as it comes, so that its content type is the client's as well. */
+bool attempt_passes_stream(const struct attempt *attempt);
 /* What the request lost on its way. */
 const struct ir_losses *attempt_losses(const struct attempt *attempt);
 /* The answer's headers, once output came; see attempt_result. */

@@ -465,8 +465,8 @@ static void commit_head(struct exchange *exchange)
 {
     const struct attempt *attempt = exchange->attempt;
     const char *const *headers = attempt ? attempt_headers(attempt) : NULL;
-    bool is_own = !headers || !headers[0] || attempt_is_converted(attempt);
-    start_answer(exchange, 200, headers, is_own ? own_stream_headers : stream_headers, -1);
+    bool is_passed = attempt && attempt_passes_stream(attempt);
+    start_answer(exchange, 200, headers, is_passed ? stream_headers : own_stream_headers, -1);
     arm_keepalive(exchange);
 }
 

@@ -84,9 +84,7 @@ def test_a_base_url_that_ends_in_v1_gets_no_second_one(start_daemon, setup, prov
     assert provider.last.path == MESSAGES
 
 
-def test_a_chat_model_on_the_anthropic_surface_is_refused_clearly(daemon, provider):
-    """Conversion between dialects comes with the next issue; until then it must be said."""
+def test_a_chat_model_answers_on_the_anthropic_surface(daemon, provider):
     answer = daemon.messages("m-one")
-    assert answer.status in (400, 404, 501)
-    assert answer.json["type"] == "error" and "m-one" in answer.error["message"]
-    assert not provider.links
+    assert answer.status == 200 and answer.json["type"] == "message"
+    assert provider.last.path.endswith("/chat/completions")

@@ -5,7 +5,8 @@ import gzip
 import pytest
 
 from converting import Script, call, chat_message, chat_usage, chunk, end, sse, world  # noqa: F401 a fixture
-from said import ANY_ID, Said
+from lifecycle import said_by
+from meant import ANY_ID, Meant
 
 SAY = chunk(role="assistant", content="")
 USAGE = chat_usage(20, 5, 4)
@@ -26,15 +27,15 @@ def test_f01_interleaved_parallel_calls_become_one_block_after_the_other(world):
         SAY, call(0, "call_a", "f", ""), call(1, "call_b", "g", ""), call(0, arguments='{"x":'),
         call(1, arguments='{"y":2}'), call(0, arguments="1}"), *end("tool_calls"),
     ]
-    said = Said(calls(A, B), "calls", (20, 0, 0, 5))
-    world.check_chat(events, said, chat_message(calls=[A, B], finish="tool_calls"))
+    meant = Meant(calls(A, B), "calls", (20, 0, 0, 5))
+    world.check_chat(events, meant, chat_message(calls=[A, B], finish="tool_calls"))
 
 
 def test_f01_interleaved_calls_in_one_delta_and_in_backward_order(world):
     both = [{"index": 0, "id": "call_a", "type": "function", "function": {"name": "f", "arguments": ""}},
             {"index": 1, "id": "call_b", "type": "function", "function": {"name": "g", "arguments": '{"y":2}'}}]
     events = [SAY, chunk(tool_calls=both), call(0, arguments='{"x":1}'), *end("tool_calls")]
-    world.check_chat(events, Said(calls(A, B), "calls"))
+    world.check_chat(events, Meant(calls(A, B), "calls"))
 
 
 def test_f01_ten_calls_piece_by_piece_in_turn(world):
@@ -42,20 +43,20 @@ def test_f01_ten_calls_piece_by_piece_in_turn(world):
     events = [SAY] + [call(at, one[0], one[1], "") for at, one in enumerate(many)]
     for at in range(max(len(one[2]) for one in many)):
         events += [call(index, arguments=one[2][at]) for index, one in enumerate(many) if at < len(one[2])]
-    world.check_chat(events + end("tool_calls"), Said(calls(*many), "calls"), chat_message(calls=many, finish="tool_calls"))
+    world.check_chat(events + end("tool_calls"), Meant(calls(*many), "calls"), chat_message(calls=many, finish="tool_calls"))
 
 
 def test_f02_text_behind_a_call_is_a_block_of_its_own(world):
     events = [SAY, call(0, *A), chunk(content="do"), chunk(content="ne"), *end("tool_calls")]
-    said = Said([("call", *A), ("text", "done")], "calls")
-    whole_said = Said([("text", "done"), ("call", *A)], "calls")
-    world.check_chat(events, said, chat_message("done", [A], "tool_calls"), whole_said=whole_said)
+    meant = Meant([("call", *A), ("text", "done")], "calls")
+    whole_meant = Meant([("text", "done"), ("call", *A)], "calls")
+    world.check_chat(events, meant, chat_message("done", [A], "tool_calls"), whole_meant=whole_meant)
 
 
 def test_f02_text_between_two_calls_stands_between_them(world):
     events = [SAY, chunk(content="one"), call(0, *A), chunk(content="two"), call(1, *B), *end("tool_calls")]
-    said = Said([("text", "one"), ("call", *A), ("text", "two"), ("call", *B)], "calls")
-    world.check_chat(events, said)
+    meant = Meant([("text", "one"), ("call", *A), ("text", "two"), ("call", *B)], "calls")
+    world.check_chat(events, meant)
 
 
 def test_f03_every_segment_of_reasoning_is_a_block_and_the_message_starts_once(world):
@@ -63,8 +64,8 @@ def test_f03_every_segment_of_reasoning_is_a_block_and_the_message_starts_once(w
         SAY, chunk(reasoning_content="a"), call(0, *A), chunk(reasoning_content="b"), chunk(content="c"),
         chunk(reasoning_content="d"), *end("tool_calls"),
     ]
-    said = Said([("thinking", "a"), ("call", *A), ("thinking", "b"), ("text", "c"), ("thinking", "d")], "calls")
-    world.check_chat(events, said)
+    meant = Meant([("reasoning", "a"), ("call", *A), ("reasoning", "b"), ("text", "c"), ("reasoning", "d")], "calls")
+    world.check_chat(events, meant)
 
 
 # ---- 5: arguments once, names once ----
@@ -80,8 +81,8 @@ def test_f03_every_segment_of_reasoning_is_a_block_and_the_message_starts_once(w
     [call(0, None, None, '{"x":1}'), call(0, "call_a", "f")],
 ], ids=["whole", "repeated identity", "empty pieces", "null name", "late id", "late name", "identity last"])
 def test_f05_arguments_and_identity_come_out_once(world, pieces):
-    said = Said(calls(A), "calls")
-    world.check_chat([SAY, *pieces, *end("tool_calls")], said, chat_message(calls=[A], finish="tool_calls"))
+    meant = Meant(calls(A), "calls")
+    world.check_chat([SAY, *pieces, *end("tool_calls")], meant, chat_message(calls=[A], finish="tool_calls"))
 
 
 @pytest.mark.parametrize("call_id", [None, ""])
@@ -91,11 +92,11 @@ def test_f05_a_call_without_an_id_gets_one(world, call_id):
                 for _, name, arguments in (A, B)]
     whole = chat_message(finish="tool_calls", tool_calls=nameless)
 
-    def ids_differ(heard, *_):
-        assert len({one[1] for one in heard.calls()}) == 2, heard.calls()
+    def ids_differ(said, *_):
+        assert len({one.id for one in said.calls}) == 2, said.calls
 
-    said = Said(calls((ANY_ID, *A[1:]), (ANY_ID, *B[1:])), "calls")
-    world.check_chat(events, said, whole, look=ids_differ)
+    meant = Meant(calls((ANY_ID, *A[1:]), (ANY_ID, *B[1:])), "calls")
+    world.check_chat(events, meant, whole, look=ids_differ)
 
 
 def test_f05_arguments_keep_their_spelling(world):
@@ -103,12 +104,12 @@ def test_f05_arguments_keep_their_spelling(world):
     pieces = [spelled[at : at + 7] for at in range(0, len(spelled), 7)]
     events = [SAY, call(0, "call_a", "f", ""), *(call(0, arguments=piece) for piece in pieces), *end("tool_calls")]
 
-    def spelling(heard, client, is_stream):
+    def spelling(said, client, is_stream):
         if is_stream or client == "chat":
-            assert heard.raw_arguments == [spelled]
+            assert [one.text for one in said.calls] == [spelled]
 
-    said = Said(calls(("call_a", "f", spelled)), "calls")
-    world.check_chat(events, said, chat_message(calls=[("call_a", "f", spelled)], finish="tool_calls"), look=spelling)
+    meant = Meant(calls(("call_a", "f", spelled)), "calls")
+    world.check_chat(events, meant, chat_message(calls=[("call_a", "f", spelled)], finish="tool_calls"), look=spelling)
 
 
 def test_f05_a_whole_message_keeps_the_spelling_of_numbers(world):
@@ -123,7 +124,7 @@ def test_f05_a_whole_message_keeps_the_spelling_of_numbers(world):
 
 def test_f06_text_in_the_first_and_in_the_finish_chunk_is_kept(world):
     events = [chunk(role="assistant", content="He"), chunk("stop", content="llo"), sse("[DONE]")]
-    world.check_chat(events, Said([("text", "Hello")]), chat_message("Hello"))
+    world.check_chat(events, Meant([("text", "Hello")]), chat_message("Hello"))
 
 
 @pytest.mark.parametrize("ending", [
@@ -141,23 +142,23 @@ def test_f06_text_in_the_first_and_in_the_finish_chunk_is_kept(world):
 def test_f07_usage_is_told_once_and_complete_wherever_it_stood(world, ending, request):
     told = None if "in the delta" in request.node.name else TOLD  # nobody has it there: no crash, that is all
     events = [SAY, chunk(content="Hello"), *ending, sse("[DONE]")]
-    world.check_chat(events, Said([("text", "Hello")], usage=told), chat_message("Hello", usage=USAGE))
+    world.check_chat(events, Meant([("text", "Hello")], usage=told), chat_message("Hello", usage=USAGE))
 
 
 def test_f07_usage_of_groq_counts_when_there_is_no_other(world):
     last = sse({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "x_groq": {"id": "q", "usage": USAGE}})
-    world.check_chat([SAY, chunk(content="Hello"), last, sse("[DONE]")], Said([("text", "Hello")], usage=TOLD))
+    world.check_chat([SAY, chunk(content="Hello"), last, sse("[DONE]")], Meant([("text", "Hello")], usage=TOLD))
 
 
 def test_f07_usage_nobody_told_is_zero_counts_and_no_failure(world):
-    def zeros(heard, client, is_stream):
+    def zeros(said, client, is_stream):
         if client == "messages":
-            assert heard.usage["output_tokens"] == 0 and heard.usage["input_tokens"] == 0
+            assert said.usage["output_tokens"] == 0 and said.usage["input_tokens"] == 0
         else:
-            assert heard.usage is None or heard.usage["total_tokens"] == 0
+            assert said.usage is None or said.usage["total_tokens"] == 0
 
     events = [SAY, chunk(content="Hello"), chunk("stop"), sse("[DONE]")]
-    world.check_chat(events, Said([("text", "Hello")]), look=zeros)
+    world.check_chat(events, Meant([("text", "Hello")]), look=zeros)
 
 
 # ---- 9: why it stopped ----
@@ -169,7 +170,7 @@ def test_f07_usage_nobody_told_is_zero_counts_and_no_failure(world):
 ])
 def test_f09_finish_words_of_an_answer_without_calls(world, word, meant):
     events = [SAY, chunk(content="Hello"), *end(word)]
-    world.check_chat(events, Said([("text", "Hello")], meant), chat_message("Hello", finish=word))
+    world.check_chat(events, Meant([("text", "Hello")], meant), chat_message("Hello", finish=word))
 
 
 @pytest.mark.parametrize("word, meant", [
@@ -178,7 +179,7 @@ def test_f09_finish_words_of_an_answer_without_calls(world, word, meant):
 ])
 def test_f09_finish_words_of_an_answer_with_calls(world, word, meant):
     events = [SAY, call(0, *A), *end(word)]
-    world.check_chat(events, Said(calls(A), meant), chat_message(calls=[A], finish=word))
+    world.check_chat(events, Meant(calls(A), meant), chat_message(calls=[A], finish=word))
 
 
 # ---- 10: life cycle ----
@@ -186,23 +187,23 @@ def test_f09_finish_words_of_an_answer_with_calls(world, word, meant):
 
 def test_f10_reasoning_alone_is_an_answer(world):
     events = [SAY, chunk(reasoning_content="Hm, "), chunk(reasoning_content="hm."), *end()]
-    said = Said([("thinking", "Hm, hm.")], usage=(20, 0, 0, 5))
-    world.check_chat(events, said, chat_message("", reasoning_content="Hm, hm."))
+    meant = Meant([("reasoning", "Hm, hm.")], usage=(20, 0, 0, 5))
+    world.check_chat(events, meant, chat_message("", reasoning_content="Hm, hm."))
 
 
 def test_f10_nothing_said_but_a_finish_is_an_empty_answer(world):
-    world.check_chat([SAY, *end()], Said([]), chat_message(""))
+    world.check_chat([SAY, *end()], Meant([]), chat_message(""))
 
 
 def test_f10_every_piece_on_its_own_is_no_block_of_its_own(world):
     words = list("Grüße, 世界 🙂!")
     events = [SAY, *(chunk(content=word) for word in words), *end()]
-    world.check_chat(events, Said([("text", "".join(words))]), chat_message("".join(words)))
+    world.check_chat(events, Meant([("text", "".join(words))]), chat_message("".join(words)))
 
 
 def test_f10_what_comes_behind_the_end_is_not_told(world):
     events = [SAY, chunk(content="Hello"), *end(), chunk(content=" again"), chunk("stop"), sse("[DONE]")]
-    world.check_chat(events, Said([("text", "Hello")]))
+    world.check_chat(events, Meant([("text", "Hello")]))
 
 
 # ---- 11: framing ----
@@ -237,14 +238,14 @@ FRAMINGS = {
 
 @pytest.mark.parametrize("name", FRAMINGS)
 def test_f11_framing_of_every_kind_gives_the_same_text(world, name):
-    world.check_chat([FRAMINGS[name]], Said([("text", TEXT)], usage=(20, 0, 0, 5)))
+    world.check_chat([FRAMINGS[name]], Meant([("text", TEXT)], usage=(20, 0, 0, 5)))
 
 
 def test_f11_a_line_of_five_megabytes_passes(world):
     text = "0123456789abcdeü" * (5 << 16)
     for client in ("messages", "chat"):
-        heard = world.hear(Script([SAY, chunk(content=text), *end()], None, "stream"), client, client == "messages", "chat")
-        assert heard.joined("text") == text
+        said = world.hear(Script([SAY, chunk(content=text), *end()], None, "stream"), client, client == "messages", "chat")
+        assert said.joined("text") == text
 
 
 def test_f11_an_answer_in_gzip_is_read_or_refused_but_never_passed_on_as_text(world):
@@ -258,9 +259,8 @@ def test_f11_an_answer_in_gzip_is_read_or_refused_but_never_passed_on_as_text(wo
     world.provider.will(answer)
     answer = world.daemon.messages("m-plain", stream=True)
     if answer.status == 200:
-        from said import read_messages_stream
-        heard = read_messages_stream(answer.body)
-        assert heard.error or heard.joined("text") == TEXT
+        said = said_by(answer)
+        assert said.error or said.joined("text") == TEXT
     else:
         assert answer.status >= 500 and answer.error["message"]
     asked = world.provider.last.header("accept-encoding")
@@ -287,4 +287,4 @@ def test_f11_an_answer_in_gzip_is_read_or_refused_but_never_passed_on_as_text(wo
         "totals that lie"])
 def test_f22_counts_convert_and_never_go_below_zero(world, usage, told):
     events = [SAY, chunk(content="Hello"), *end(usage=usage)]
-    world.check_chat(events, Said([("text", "Hello")], usage=told), chat_message("Hello", usage=usage))
+    world.check_chat(events, Meant([("text", "Hello")], usage=told), chat_message("Hello", usage=usage))

@@ -12,8 +12,8 @@
 /* Without white space at the ends, escaped or not. */
 static struct span trim(struct span text)
 {
-    static const struct span blanks[] = {SPAN(" "),   SPAN("\\n"), SPAN("\\r"), SPAN("\\t"),
-                                         SPAN("\n"), SPAN("\t")};
+    static const struct span blanks[] = {SPAN(" "),   SPAN("\\n"), SPAN("\\r"),
+                                         SPAN("\\t"), SPAN("\n"),  SPAN("\t")};
     for (size_t i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
         size_t len = blanks[i].len;
         bool is_front = span_starts(text, blanks[i]);
@@ -59,7 +59,8 @@ static void say_call(struct gist *gist, const struct ir_block *call)
 static void say_media(struct gist *gist, const struct ir_block *block)
 {
     say(gist, GIST_MEDIA, block->url.escaped);
-    say(gist, GIST_MEDIA, block->media_type.escaped);
+    if (ir_text_is_filled(block->data))
+        say(gist, GIST_MEDIA, block->media_type.escaped);
     say(gist, GIST_MEDIA, block->data.escaped);
 }
 
@@ -144,7 +145,8 @@ static void say_result(struct gist *gist, const struct turn *turn, const struct 
     }
 }
 
-static void say_message(struct gist *gist, const struct turn *turn, const struct ir_message *message)
+static void say_message(struct gist *gist, const struct turn *turn,
+                        const struct ir_message *message)
 {
     bool is_asked = message->role != IR_ROLE_ASSISTANT;
     for (const struct ir_block *block = message->blocks; block; block = block->next) {
@@ -228,10 +230,8 @@ static const struct {
     enum gist_channel channel;
     const char *loss;
 } missing[] = {
-    {GIST_ASKED, "system: billing header"},
-    {GIST_CALLS, "torn arguments"},
-    {GIST_CALLS, "tool_use with torn input"},
-    {GIST_CALLS, "duplicate tool call"},
+    {GIST_ASKED, "system: billing header"},     {GIST_CALLS, "torn arguments"},
+    {GIST_CALLS, "tool_use with torn input"},   {GIST_CALLS, "duplicate tool call"},
     {GIST_MEDIA, "messages[].content[].image"},
 };
 
@@ -284,10 +284,10 @@ void gist_expect(const struct golden_case *golden, const char *what, const struc
     for (enum gist_channel channel = 0; channel < GIST_CHANNELS; channel++) {
         struct span rest = bytes_span(&after->words[channel]);
         bool may_be_missing = may_miss(channel, losses);
-        struct span word =
-            find_missing(bytes_span(&before->words[channel]), &rest, may_be_missing);
-        golden_expect(golden, !word.at, "%s: channel %u does not say '" SPAN_FMT "' at '" SPAN_FMT "'",
-                      what, channel, SPAN_ARG(word), SPAN_ARG(rest));
+        struct span word = find_missing(bytes_span(&before->words[channel]), &rest, may_be_missing);
+        golden_expect(golden, !word.at,
+                      "%s: channel %u does not say '" SPAN_FMT "' at '" SPAN_FMT "'", what, channel,
+                      SPAN_ARG(word), SPAN_ARG(rest));
         golden_expect(golden, word.at || rest.len == 0 || may_be_missing,
                       "%s: channel %u says more: '" SPAN_FMT "'", what, channel, SPAN_ARG(rest));
     }

@@ -117,9 +117,8 @@ static void lay_out_inside(struct json container, unsigned depth, struct bytes *
     struct json_iter iter = json_iter(container);
     struct json key, value;
     bool is_object = container.type == JSON_OBJECT;
-    for (unsigned count = 0; is_object ? json_next_member(&iter, &key, &value)
-                                       : json_next(&iter, &value);
-         count++) {
+    for (unsigned count = 0;
+         is_object ? json_next_member(&iter, &key, &value) : json_next(&iter, &value); count++) {
         golden_add(out, count ? SPAN(",") : SPAN(""));
         add_line(out, depth);
         if (is_object) {

@@ -166,8 +166,8 @@ static void try_target(const struct golden_case *golden, const struct reading *r
     struct writing writing;
     struct target_try try = {
         .golden = golden, .reading = reading, .dialect = dialect, .file = file};
-    try.target = (struct ir_target){.model = SPAN("a-model"),
-                                    .capabilities = ir_capabilities_default()};
+    try.target =
+        (struct ir_target){.model = SPAN("a-model"), .capabilities = ir_capabilities_default()};
     if (!change_targets(&try.target, changes)) {
         golden_expect(golden, false, "%s: no such capability", file);
         return;
@@ -188,17 +188,13 @@ struct file_try {
 static void try_file(void *ctx, const char *file)
 {
     const struct file_try *try = ctx;
-    struct span name = span_of(file + strlen("to-"));
-    name.len -= name.len < strlen(".txt") ? name.len : strlen(".txt");
-    size_t len = strcspn(file, "+@") - strlen("to-"), minus = strcspn(name.at, "-");
-    len = minus < len ? minus : len;
-    if (len >= name.len)
-        len = name.len;
-    const struct dialect *dialect = dialect_by_name((struct span){name.at, len});
+    const char *name = file + strlen("to-");
+    size_t len = strcspn(name, "+-@."), whole = strlen(file) - strlen("to-.txt");
+    const struct dialect *dialect = dialect_by_name((struct span){name, len});
     golden_expect(try->golden, dialect != NULL, "%s: no such dialect", file);
-    if (dialect && len < name.len)
+    if (dialect && len < whole)
         try_target(try->golden, try->reading, dialect, file,
-                   (struct span){name.at + len, name.len - len});
+                   (struct span){name + len, whole - len});
 }
 
 static void try_case(const struct golden_case *golden)
@@ -215,7 +211,8 @@ static void try_case(const struct golden_case *golden)
         (void)snprintf(file, sizeof(file), "to-%s.txt", (*dialect)->name); /* names are short */
         try_target(golden, &reading, *dialect, file, SPAN(""));
     }
-    golden_each_file(golden, "to-", try_file, &files);
+    if (reading.result == 0)
+        golden_each_file(golden, "to-", try_file, &files);
     reading_release(&reading);
 }
 

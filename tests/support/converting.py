@@ -1,7 +1,7 @@
 """One daemon between both dialects for a whole file of tests: what goes up is judged, what comes down is read.
 
-    world       fixture (pytest_plugins = ["converting"]): the daemon, its provider, and the models below
-    Script      the provider's answer: exact events for a stream, a twin for a plain request
+    world       fixture, to be imported: the daemon, its provider, and the models below
+    Script      a provider's answer: exact events for a stream, a twin for a plain request
     chunk, call, end, ...      the chunks of a chat stream;  chat_message: its whole twin
     begin, block, stop, ...    the events of a Messages stream;  message: its whole twin
 
@@ -18,8 +18,9 @@ import pytest
 import strict_chat
 import strict_messages
 from daemon import Daemon, config_for, provider_row
+from lifecycle import said_by
+from meant import check_shape, compare
 from provider import Provider
-from said import Said, compare, read_answer
 
 CHAT_MODELS = {
     "m-plain": {},
@@ -250,13 +251,15 @@ class World:
         elif is_stream:
             body["stream_options"] = {"include_usage": True}
         answer = self.ask(client, body, script)
-        return read_answer(answer, client, is_stream)
+        assert answer.status == 200, f"status {answer.status}: {answer.body[:600]!r}"
+        check_shape(answer, client, is_stream)
+        return said_by(answer)
 
-    def check(self, provider, events, said, whole=None, whole_said=None, clients=CLIENTS, look=None):
+    def check(self, provider, events, meant, whole=None, whole_meant=None, clients=CLIENTS, look=None):
         """
         The provider's answer in every way it can come, asked for by both dialects as a stream and
-        whole, says `said` (a whole body `whole_said`, when its form has another order). look(heard)
-        looks at more.
+        whole, says what is meant (a whole body `whole_meant`, where its form has another order).
+        look(said, client, is_stream) looks at more.
         """
         for form, cut in ways(whole is not None):
             for client in clients:
@@ -266,19 +269,19 @@ class World:
                     script = Script(events, whole, form, cut)
                     place = f"{provider} {form} cut {cut} -> {client} {'stream' if is_stream else 'whole'}"
                     try:
-                        heard = self.hear(script, client, is_stream, provider)
-                        expected = whole_said if form == "whole" and whole_said else said
-                        compare(heard, expected, client, is_stream)
+                        said = self.hear(script, client, is_stream, provider)
+                        expected = whole_meant if form == "whole" and whole_meant else meant
+                        compare(said, expected, client, is_stream)
                         if look:
-                            look(heard, client, is_stream)
+                            look(said, client, is_stream)
                     except AssertionError as error:
                         raise AssertionError(f"{place}: {error}") from error
 
-    def check_chat(self, events, said, whole=None, **more):
-        self.check("chat", events, said, whole, **more)
+    def check_chat(self, events, meant, whole=None, **more):
+        self.check("chat", events, meant, whole, **more)
 
-    def check_messages(self, events, said, whole=None, **more):
-        self.check("messages", events, said, whole, **more)
+    def check_messages(self, events, meant, whole=None, **more):
+        self.check("messages", events, meant, whole, **more)
 
 
 @pytest.fixture(scope="module")
@@ -299,8 +302,3 @@ def world():
         provider.stop()
         daemon.discard()
 
-
-__all__ = [
-    "Said", "Script", "World", "begin", "block", "call", "chat_message", "chat_usage", "chunk", "delta", "end", "event",
-    "message", "messages_usage", "sse", "stop", "world",
-]

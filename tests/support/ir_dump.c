@@ -61,14 +61,10 @@ static void put_line_end(struct bytes *out)
 /* ---- requests ---- */
 
 static const char *const block_kinds[] = {
-    [IR_TEXT] = "text",
-    [IR_REASONING] = "reasoning",
-    [IR_CALL] = "call",
-    [IR_RESULT] = "result",
-    [IR_IMAGE] = "image",
-    [IR_DOCUMENT] = "document",
-    [IR_REFUSAL] = "refusal",
-    [IR_TOOL_REFERENCE] = "tool reference",
+    [IR_TEXT] = "text",       [IR_REASONING] = "reasoning",
+    [IR_CALL] = "call",       [IR_RESULT] = "result",
+    [IR_IMAGE] = "image",     [IR_DOCUMENT] = "document",
+    [IR_REFUSAL] = "refusal", [IR_TOOL_REFERENCE] = "tool reference",
     [IR_FOREIGN] = "foreign",
 };
 
@@ -231,8 +227,8 @@ void ir_dump_losses(struct bytes *out, const struct ir_losses *losses)
 /* ---- events ---- */
 
 static const char *const stops[] = {
-    [IR_STOP_END] = "end",           [IR_STOP_LENGTH] = "length",     [IR_STOP_CALLS] = "calls",
-    [IR_STOP_REFUSAL] = "refusal",   [IR_STOP_SEQUENCE] = "sequence", [IR_STOP_PAUSE] = "pause",
+    [IR_STOP_END] = "end",         [IR_STOP_LENGTH] = "length",     [IR_STOP_CALLS] = "calls",
+    [IR_STOP_REFUSAL] = "refusal", [IR_STOP_SEQUENCE] = "sequence", [IR_STOP_PAUSE] = "pause",
     [IR_STOP_CONTEXT] = "context",
 };
 

@@ -36,7 +36,9 @@ class Reply:
 
     text: str = "Hello from the scripted provider: grüße, 世界 🙂."
     tools: tuple = ()  # (name, arguments as JSON text), all in parallel
+    call_ids: tuple = ()  # theirs; left out: call_0, call_1, ... and toolu_0, toolu_1, ...
     reasoning: str = ""
+    signature: str = "c2ln"  # of the reasoning, where the dialect has one
     input_tokens: int = 11
     output_tokens: int = 7
     cached_tokens: int = 0
@@ -60,9 +62,7 @@ class Reply:
         elif call.request.json.get("stream"):
             self._stream(call)
         else:
-            is_anthropic = call.request.is_anthropic
-            body = self._anthropic_whole(call) if is_anthropic else self._chat_whole(call)
-            call.answer(200, _dump(body).encode(), self.headers)
+            call.answer(200, self.whole(call), self.headers)
         if self.closes:
             call.close()
 
@@ -80,11 +80,19 @@ class Reply:
             call.body(event, self.write_size, self.between_writes)
         call.end()
 
+    def whole(self, call):
+        """The body of a whole answer."""
+        is_anthropic = call.request.is_anthropic
+        return _dump(self._anthropic_whole(call) if is_anthropic else self._chat_whole(call)).encode()
+
     def events(self, call):
         """The stream as two lists of events: what is said, and what ends it."""
         if call.request.is_anthropic:
             return self._anthropic_events(call)
         return self._chat_events(call)
+
+    def _call_id(self, prefix, index):
+        return self.call_ids[index] if index < len(self.call_ids) else f"{prefix}_{index}"
 
     # ---- chat completions ----
 
@@ -101,7 +109,8 @@ class Reply:
         for index, (name, arguments) in enumerate(self.tools):
             item = {"index": index} if with_index else {}
             function = {"name": name, "arguments": arguments}
-            calls.append({**item, "id": f"call_{index}", "type": "function", "function": function})
+            item["id"] = self._call_id("call", index)
+            calls.append({**item, "type": "function", "function": function})
         return calls
 
     def _chat_whole(self, call):
@@ -163,11 +172,12 @@ class Reply:
     def _anthropic_whole(self, call):
         content = []
         if self.reasoning:
-            content.append({"type": "thinking", "thinking": self.reasoning, "signature": "c2ln"})
+            sign = {"signature": self.signature}
+            content.append({"type": "thinking", "thinking": self.reasoning, **sign})
         if self.text:
             content.append({"type": "text", "text": self.text})
         for index, (name, arguments) in enumerate(self.tools):
-            tool = {"type": "tool_use", "id": f"toolu_{index}", "name": name}
+            tool = {"type": "tool_use", "id": self._call_id("toolu", index), "name": name}
             content.append({**tool, "input": json.loads(arguments)})
         return {
             "id": "msg_scripted",
@@ -187,7 +197,7 @@ class Reply:
                 {"type": "thinking_delta", "thinking": part}
                 for part in _cut_text(self.reasoning, self.piece)
             ]
-            deltas.append({"type": "signature_delta", "signature": "c2ln"})
+            deltas.append({"type": "signature_delta", "signature": self.signature})
             yield {"type": "thinking", "thinking": "", "signature": ""}, deltas
         if self.text:
             deltas = [
@@ -199,7 +209,8 @@ class Reply:
                 {"type": "input_json_delta", "partial_json": part}
                 for part in _cut_text(arguments, self.piece)
             ]
-            yield {"type": "tool_use", "id": f"toolu_{index}", "name": name, "input": {}}, deltas
+            tool = {"type": "tool_use", "id": self._call_id("toolu", index), "name": name}
+            yield {**tool, "input": {}}, deltas
 
     def _anthropic_events(self, call):
         message = {**self._anthropic_whole(call), "content": [], "stop_reason": None}

@@ -8,7 +8,7 @@ import base64
 import json
 import re
 
-from said import parse
+from meant import parse_json
 
 MEMBERS = {
     "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "max_tokens",
@@ -214,5 +214,5 @@ class Judge:
 def problems(body, also=()):
     """What is wrong with a request's bytes."""
     judge = Judge(also)
-    judge.body(parse(body))
+    judge.body(parse_json(body))
     return judge.found

@@ -7,7 +7,7 @@ refused unless a test names it (`also`: cache_control at the top, adaptive).
 import base64
 import re
 
-from said import parse
+from meant import parse_json
 
 MEMBERS = {
     "model", "messages", "max_tokens", "system", "tools", "tool_choice", "thinking", "output_config",
@@ -281,5 +281,5 @@ class Judge:
 def problems(body, also=()):
     """What is wrong with a request's bytes."""
     judge = Judge(also)
-    judge.body(parse(body))
+    judge.body(parse_json(body))
     return judge.found
