@@ -206,13 +206,24 @@ static int add_reasoning(const struct ir_block *block, struct bytes *out)
                SPAN("\",\"signature\":\""), own_signature(block->signature), SPAN("\"}"));
 }
 
+/* Arguments that say something and are no object: an input has no place for them. */
+static bool is_torn(const struct ir_block *block)
+{
+    return block->kind == IR_CALL && block->arguments.type != JSON_OBJECT &&
+           !ir_arguments_are_none(block->torn);
+}
+
+/* Torn arguments stay what they are inside of an object, so that the tool can say what is wrong. */
 static int add_call(const struct ir_block *block, struct bytes *out)
 {
     struct span input =
         block->arguments.type == JSON_OBJECT ? json_span(block->arguments) : SPAN("{}");
-    return ADD(out, SPAN("{\"type\":\"tool_use\",\"id\":\""), block->id.escaped,
-               SPAN("\",\"name\":\""), block->name.escaped, SPAN("\",\"input\":"), input,
-               SPAN("}"));
+    int r = ADD(out, SPAN("{\"type\":\"tool_use\",\"id\":\""), block->id.escaped,
+                SPAN("\",\"name\":\""), block->name.escaped, SPAN("\",\"input\":"));
+    if (r < 0)
+        return r;
+    return is_torn(block) ? ADD(out, SPAN("{\"raw\":\""), block->torn.escaped, SPAN("\"}}"))
+                          : ADD(out, input, SPAN("}"));
 }
 
 static int add_block(const struct ir_block *block, struct bytes *out)
@@ -224,11 +235,11 @@ static int add_block(const struct ir_block *block, struct bytes *out)
     return ADD(out, SPAN("{\"type\":\"text\",\"text\":\""), block->text.escaped, SPAN("\"}"));
 }
 
-/* Arguments that say something and are no object: there is no place for them. */
-static bool is_torn(const struct ir_block *block)
+/* A call of an answer that was cut has not been asked for to its end. */
+static bool is_cut(const struct ir_answer *answer, const struct ir_block *block)
 {
-    return block->kind == IR_CALL && block->arguments.type != JSON_OBJECT &&
-           !ir_arguments_are_none(block->torn);
+    return is_torn(block) && (answer->stop == IR_STOP_LENGTH || answer->stop == IR_STOP_CONTEXT ||
+                              answer->stop == IR_STOP_REFUSAL);
 }
 
 /* Returns whether there is a call among the blocks in *ret_has_calls. */
@@ -239,10 +250,10 @@ static int add_content(const struct ir_answer *answer, struct ir_losses *losses,
     int r = 0;
     *ret_has_calls = false;
     for (const struct ir_block *block = answer->blocks; r == 0 && block; block = block->next) {
-        if (is_torn(block)) {
+        if (is_torn(block))
             ir_lose(losses, "tool_use with torn input");
+        if (is_cut(answer, block))
             continue;
-        }
         r = bytes_add_span(out, span_of(separator));
         if (r == 0)
             r = add_block(block, out);

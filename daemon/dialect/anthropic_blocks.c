@@ -254,6 +254,8 @@ static int add_signature(struct anthropic_decoder *decoder, struct ir_writer *wr
                          struct anthropic_open_block *block, struct ir_text piece)
 {
     (void)decoder;
+    if (block && span_starts(piece.escaped, block->held.escaped))
+        block->held = unsaid; /* the same signature, told at the start */
     int r = block && ir_text_is_filled(piece) ? settle(writer, block) : 0;
     return r == 0 ? ir_write_signature(writer, piece) : r;
 }

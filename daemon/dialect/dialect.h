@@ -75,7 +75,8 @@ struct tap {
     bool has_content; /* productive: text, reasoning, tool output */
     bool has_finish;  /* the model's turn was ended by the provider (finish_reason, stop_reason) */
     bool has_end;     /* the dialect's last event came ([DONE], message_stop) */
-    bool lacks_ids;   /* it asks for a tool in a way that cannot be answered: to be converted */
+    bool has_calls;   /* it asked for a tool */
+    bool lacks_ids;   /* its first call cannot be answered as it is: to be converted */
     int error_kind;   /* an error inside a 200: ERR_PROVIDER_..., else 0 */
     char error_text[256]; /* its message, cut */
     char stop[32];        /* the finish word as the provider spelled it */

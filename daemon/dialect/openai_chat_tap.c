@@ -47,6 +47,13 @@ static bool has_call_without_id(struct json said)
     return false;
 }
 
+/* The first calls decide: what was passed on can no more be changed. */
+static void read_calls(struct tap *tap, struct json said)
+{
+    tap->lacks_ids = has_call_without_id(said);
+    tap->has_calls = tap->lacks_ids || json_is_filled(json_get(said, "tool_calls"));
+}
+
 static bool may_have_call(struct json said)
 {
     return memmem(said.at, said.len, "_call", strlen("_call")) != NULL;
@@ -63,8 +70,8 @@ static bool read_choice(struct tap *tap, struct json choice)
     struct json said = json_is_nothing(found[0]) ? found[1] : found[0];
     if (!tap->has_content)
         tap->has_content = is_productive(said);
-    if (!tap->lacks_ids && said.type == JSON_OBJECT && may_have_call(said))
-        tap->lacks_ids = has_call_without_id(said);
+    if (!tap->has_calls && said.type == JSON_OBJECT && may_have_call(said))
+        read_calls(tap, said);
     tap_finish(tap, found[2]);
     (void)openai_chat_read_usage(found[3], &tap->usage); /* most choices have none */
     return json_is_filled(found[4]);

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "base/utf8.h"
 #include "gateway/conversion.h"
 #include "gateway/form.h"
 #include "gateway/headers.h"
@@ -24,6 +25,7 @@ struct attempt {
     const struct dialect *dialect; /* the provider's */
     const struct dialect *surface; /* the client's */
     const struct request_view *view;
+    struct span model;       /* as the provider knows it; the configuration's */
     struct neutral *neutral; /* NULL: the body is passed on */
     const struct attempt_events *events;
     void *ctx;
@@ -31,6 +33,7 @@ struct attempt {
     struct attempt_record record;
     struct arena arena;
     struct bytes request_body; /* edited or converted; empty when the client's goes out as it is */
+    int64_t held;              /* bytes of it, counted in gateway->bodies_held */
     struct ir_losses losses;   /* of the pass-through */
     bool says_stream;          /* the answer's content type */
     enum form form;
@@ -75,6 +78,7 @@ static struct attempt *attempt_new(struct gateway *gateway, const struct attempt
     attempt->dialect = plan->dialect;
     attempt->surface = plan->surface;
     attempt->view = plan->view;
+    attempt->model = plan->model;
     attempt->neutral = plan->neutral;
     attempt->events = events;
     attempt->ctx = ctx;
@@ -162,7 +166,7 @@ static void attempt_free(struct attempt *attempt)
 {
     conversion_free(attempt->conversion);
     sse_release(&attempt->sse);
-    attempt->gateway->bodies_held -= (int64_t)attempt->request_body.len;
+    attempt->gateway->bodies_held -= attempt->held;
     bytes_release(&attempt->request_body);
     bytes_release(&attempt->body);
     arena_release(&attempt->arena);
@@ -221,7 +225,10 @@ static int build_body(struct attempt *attempt, struct span model, struct span *r
     const struct ir_target target = config_target(attempt->config, attempt->provider, model);
     int r = attempt->neutral ? convert_body(attempt, &target, ret, reterr)
                              : edit_body(attempt, &target, ret, reterr);
-    attempt->gateway->bodies_held += (int64_t)attempt->request_body.len;
+    attempt->held = (int64_t)attempt->request_body.cap;
+    attempt->gateway->bodies_held += attempt->held;
+    if (r == 0 && attempt->gateway->bodies_held > attempt->config->options.bodiesMax)
+        r = err_set(reterr, ERR_BUSY, "the bodies of all requests together are above bodiesMax");
     return r;
 }
 
@@ -381,12 +388,14 @@ void attempt_cancel(struct attempt *attempt, enum end_reason reason)
 
 void attempt_pause(struct attempt *attempt)
 {
-    fetch_pause(attempt->fetch);
+    if (attempt->fetch) /* else this is its end */
+        fetch_pause(attempt->fetch);
 }
 
 void attempt_resume(struct attempt *attempt)
 {
-    fetch_resume(attempt->fetch);
+    if (attempt->fetch)
+        fetch_resume(attempt->fetch);
 }
 
 const char *const *attempt_headers(const struct attempt *attempt)
@@ -401,7 +410,7 @@ bool attempt_has_own_body(const struct attempt *attempt)
 
 bool attempt_passes_stream(const struct attempt *attempt)
 {
-    return attempt->form == FORM_STREAM && !attempt->conversion;
+    return attempt->form == FORM_STREAM && !attempt->conversion && attempt->says_stream;
 }
 
 const struct ir_losses *attempt_losses(const struct attempt *attempt)
@@ -437,10 +446,11 @@ static void begin_conversion(struct attempt *attempt, const struct tap *so_far)
         .to = attempt->surface,
         .to_stream = attempt->view->stream,
         .wants_usage = attempt->view->wants_usage,
-        .model = span_of(attempt->record.model),
+        .model = attempt->model,
         .answer_max = (size_t)attempt->config->options.answerMax,
         .so_far = so_far,
         .memory = attempt->gateway->memory,
+        .place = attempt->neutral ? attempt->neutral->place : 0,
         .origin = attempt->provider->origin,
     };
     attempt->conversion = conversion_new(&plan);
@@ -483,14 +493,19 @@ static void pass_on(struct attempt *attempt, struct span raw)
         flush_run(attempt); /* it was put together from pieces: good for this call only */
 }
 
-/* An error's words again, without the key: they were cut before it could be looked for. */
-static void tap_masked_event(struct attempt *attempt, const struct sse_event *event)
+/*
+ * The words of an error inside a 200 again, without the key: they were cut before it could be looked
+ * for.
+ */
+static void read_masked(struct attempt *attempt, struct span text)
 {
     CLEANUP(bytes_release) struct bytes masked = {.max = 2 * ERROR_BODY_MAX};
-    struct tap tap = {0};
-    mask_key(attempt, event->data, &masked);
-    (void)attempt->dialect->tap_event(&tap, attempt->view, event->name, bytes_span(&masked));
-    memcpy(attempt->tap.error_text, tap.error_text, sizeof(tap.error_text));
+    struct api_error error = {0};
+    mask_key(attempt, text, &masked);
+    attempt->dialect->read_error(200, bytes_span(&masked), &attempt->arena, &error);
+    struct span words = utf8_cut(error.message, sizeof(attempt->tap.error_text) - 1);
+    memcpy(attempt->tap.error_text, words.at ? words.at : "", words.len);
+    attempt->tap.error_text[words.len] = '\0';
 }
 
 static void note_content(struct attempt *attempt)
@@ -505,7 +520,7 @@ static int convert_event(struct attempt *attempt, const struct sse_event *event)
     note_content(attempt);
     if (conversion_tap(attempt->conversion)->error_kind) {
         attempt->tap.error_kind = conversion_tap(attempt->conversion)->error_kind;
-        tap_masked_event(attempt, event);
+        read_masked(attempt, event->data);
     }
     return r;
 }
@@ -515,7 +530,7 @@ static int tap_event(struct attempt *attempt, const struct sse_event *event)
     enum tap_verdict verdict =
         attempt->dialect->tap_event(&attempt->tap, attempt->view, event->name, event->data);
     if (attempt->tap.error_kind) {
-        tap_masked_event(attempt, event);
+        read_masked(attempt, event->data);
         return -attempt->tap.error_kind;
     }
     if (needs_mending(attempt)) {
@@ -603,6 +618,8 @@ static void on_body(void *ctx, struct span data)
     if (!collect(attempt, data) || attempt->form != FORM_UNKNOWN)
         return;
     enum form form = form_sniff(bytes_span(&attempt->body), attempt->says_stream);
+    if (form_is_blank(bytes_span(&attempt->body)))
+        bytes_clear(&attempt->body); /* signs of life; not to be looked at again */
     if (form != FORM_UNKNOWN)
         enter_form(attempt, form);
     if (form == FORM_STREAM) {
@@ -652,15 +669,6 @@ static void end_error_answer(struct attempt *attempt)
     end_with(attempt, END_PROVIDER_ERROR, bytes_span(&attempt->body), &err, &error);
 }
 
-/* An error inside a whole 200: its words again, without the key. */
-static void tap_masked_answer(struct attempt *attempt)
-{
-    struct tap masked = {0};
-    mask_body(attempt);
-    attempt->dialect->tap_answer(&masked, bytes_span(&attempt->body));
-    memcpy(attempt->tap.error_text, masked.error_text, sizeof(masked.error_text));
-}
-
 /* 0 and what the client gets, or what is wrong with the answer. */
 static int read_whole(struct attempt *attempt, struct span *ret)
 {
@@ -686,8 +694,9 @@ static void end_whole_answer(struct attempt *attempt)
     if (span_trim(bytes_span(&attempt->body)).len == 0)
         find_fault(attempt, &err, ERR_PROVIDER_ANSWER, "the answer is empty");
     else if ((r = read_whole(attempt, &answer)) < 0) {
+        answer = (struct span){NULL, 0};
         if (attempt->tap.error_kind)
-            tap_masked_answer(attempt);
+            read_masked(attempt, bytes_span(&attempt->body));
         name_fault(attempt, r, &err);
     }
     if (r == 0)
@@ -752,6 +761,7 @@ static void end_broken(struct attempt *attempt, const struct err *err)
 static void on_done(void *ctx, const struct err *err)
 {
     struct attempt *attempt = ctx;
+    attempt->fetch = NULL;
     if (!err && attempt->form == FORM_UNKNOWN) /* empty, or too short to tell */
         enter_form(attempt, attempt->says_stream ? FORM_STREAM : FORM_WHOLE);
     if (err)

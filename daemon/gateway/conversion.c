@@ -26,6 +26,7 @@ struct conversion {
     struct tap tap;
     struct bytes out;
     struct memory *memory;
+    uint64_t place;
     const char *origin;
 };
 
@@ -59,6 +60,7 @@ struct conversion *conversion_new(const struct conversion_plan *plan)
     conversion->decoder = state_of(plan->from->decoder_size);
     conversion->encoder = state_of(plan->to->encoder_size);
     conversion->memory = plan->memory;
+    conversion->place = plan->place;
     conversion->origin = plan->origin;
     conversion->out.max = 2 * plan->answer_max;
     conversion->reply = (struct ir_reply){
@@ -109,12 +111,12 @@ static void remember(struct conversion *conversion)
 {
     const struct ir_answer *answer =
         conversion->to_stream ? &conversion->reasoning : &conversion->answer;
-    if (conversion->is_too_long)
+    if (conversion->is_too_long || !conversion->place) /* the request was passed on */
         return;
     for (const struct ir_block *block = answer->blocks; block; block = block->next) {
         if (block->kind != IR_CALL)
             continue;
-        memory_keep(conversion->memory, block->id, answer->blocks);
+        memory_keep(conversion->memory, memory_key(conversion->place, block->id), answer->blocks);
         return; /* the first call's id is enough to find it by */
     }
 }

@@ -24,6 +24,7 @@ struct conversion_plan {
     size_t answer_max; /* bytes of a collected answer, and of calls that wait for their turn */
     const struct tap *so_far; /* the beginning was passed on, and this is known of it; or NULL */
     struct memory *memory;
+    uint64_t place;     /* of the answer in its conversation; 0: the request was passed on */
     const char *origin; /* the provider's; borrowed for the conversion's life */
 };
 

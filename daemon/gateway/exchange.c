@@ -49,8 +49,9 @@ struct exchange {
     struct ir_losses losses; /* of the request on its way to the last attempt */
     struct bytes held;       /* output that waits for the first content */
     bool has_content;        /* the client saw some: no other attempt */
-    struct failure first;    /* of the candidates that failed, the first one\'s; kind 0: none yet */
+    struct failure first;    /* of the candidates that failed, the first one's; kind 0: none yet */
     size_t first_candidate;
+    struct ir_losses first_losses;
     struct timer timer; /* TRYING: the silence before the head; ANSWERING: keep-alive */
     struct timer pause; /* before another attempt at the same provider */
     unsigned open_timers;
@@ -211,6 +212,13 @@ static bool may_hold(void *ctx, struct http_call *call, size_t more)
     return true;
 }
 
+/* What was made of the body counts with it. */
+static void hold_more(struct exchange *exchange, int64_t more)
+{
+    exchange->gateway->bodies_held += more;
+    exchange->body_held += more;
+}
+
 static void release_body(struct exchange *exchange)
 {
     exchange->gateway->bodies_held -= exchange->body_held;
@@ -363,8 +371,12 @@ static int need_neutral(struct exchange *exchange, struct neutral **ret, struct 
     if (exchange->has_neutral)
         return 0;
     exchange->has_neutral = true;
-    return neutral_decode(&exchange->neutral, exchange->surface, bytes_span(&exchange->body),
-                          reterr);
+    int r =
+        neutral_decode(&exchange->neutral, exchange->surface, bytes_span(&exchange->body), reterr);
+    hold_more(exchange, (int64_t)exchange->neutral.arena.total);
+    if (r == 0 && exchange->gateway->bodies_held > exchange->config->options.bodiesMax)
+        r = err_set(reterr, ERR_BUSY, "the bodies of all requests together are above bodiesMax");
+    return r;
 }
 
 static void try_candidate(struct exchange *exchange)
@@ -600,6 +612,7 @@ static void give_up(struct exchange *exchange, const struct err *err,
     if (exchange->first.err.kind) { /* the later candidates are only stand-ins */
         failure = exchange->first;
         exchange->candidate = exchange->first_candidate;
+        exchange->losses = exchange->first_losses;
     }
     if (exchange->state == ANSWERING) /* the silence has sent the head meanwhile */
         finish_broken(exchange, &failure.err);
@@ -617,15 +630,17 @@ static void keep_first(struct exchange *exchange, const struct err *err,
     struct failure failure = failure_of(current(exchange)->provider, err, result);
     failure_keep(&failure, &exchange->arena, &exchange->first);
     exchange->first_candidate = exchange->candidate;
+    exchange->first_losses = exchange->losses;
 }
 
 /* Another attempt, as long as the client has seen no content; else the error as an answer. */
 static void fail(struct exchange *exchange, const struct err *err,
                  const struct attempt_result *result)
 {
-    bool has_next = exchange->candidate + 1 < exchange->candidates.count;
-    enum retry_step step =
-        retry_decide(err->kind, exchange->retries, exchange->config->options.maxRetries, has_next);
+    const bool has_next = exchange->candidate + 1 < exchange->candidates.count;
+    const bool was_sent = result != NULL; /* without a key it was not: that is no try */
+    const int64_t max = exchange->config->options.maxRetries + !was_sent;
+    enum retry_step step = retry_decide(err->kind, exchange->retries, max, has_next);
     uint32_t random;
     if (exchange->has_content) {
         finish_broken(exchange, err);
@@ -635,7 +650,7 @@ static void fail(struct exchange *exchange, const struct err *err,
         give_up(exchange, err, result);
         return;
     }
-    exchange->retries++;
+    exchange->retries += was_sent;
     if (step == RETRY_NEXT) {
         keep_first(exchange, err, result);
         exchange->candidate++;

@@ -35,3 +35,8 @@ enum form form_sniff(struct span body, bool says_stream)
         return FORM_WHOLE;
     return says_stream ? FORM_STREAM : match_field(body);
 }
+
+bool form_is_blank(struct span body)
+{
+    return body.len && skip_blank(body).len == 0;
+}

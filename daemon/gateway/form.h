@@ -18,3 +18,5 @@ enum form {
  * more bytes are needed.
  */
 enum form form_sniff(struct span body, bool says_stream);
+/* There is something, and it is white space alone. */
+bool form_is_blank(struct span body);

@@ -1,8 +1,10 @@
 /*
- * See memory.h. Notes stand in a hash table of lists by their call, and in one list by age:
+ * See memory.h. Notes stand in a hash table of lists by their key, and in one list by their last use:
  *
- *     buckets[hash]  ->  note -> note -> ...        (collided)
+ *     buckets[key]  ->  note -> note -> ...        (collided)
  *     newest  <->  note  <->  note  <->  oldest
+ *
+ * Signers stand in sets of eight, the one used last in front.
  */
 #include "gateway/memory.h"
 
@@ -11,7 +13,8 @@
 #include "base/own.h"
 
 #define BUCKETS 1024 /* a power of two */
-#define SIGNERS 4096 /* a power of two: 64 KiB */
+#define SETS    8192 /* a power of two: with WAYS signers each 1 MiB, touched as it fills */
+#define WAYS    8
 
 /* One block's bytes stand behind the note: text, then signature. */
 struct kept_block {
@@ -22,9 +25,8 @@ struct kept_block {
 struct note {
     struct note *collided;
     struct note *newer, *older;
-    uint64_t hash;
+    uint64_t key;
     size_t size; /* of everything */
-    size_t id_len;
     unsigned count;
     struct kept_block blocks[];
 };
@@ -37,7 +39,7 @@ struct memory {
     size_t max, held;
     struct note *newest, *oldest;
     struct note *buckets[BUCKETS];
-    struct signer signers[SIGNERS];
+    struct signer signers[SETS][WAYS];
 };
 
 struct memory *memory_new(size_t max)
@@ -51,37 +53,45 @@ struct memory *memory_new(size_t max)
 
 /* ---- notes ---- */
 
-static const char *id_of(const struct note *note)
+uint64_t memory_key(uint64_t place, struct ir_text call_id)
 {
-    return (const char *)(note->blocks + note->count);
+    return (place ^ ir_text_hash(call_id) * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
 }
 
-static struct note **find_place(struct memory *memory, uint64_t hash, struct ir_text id)
+static struct note **find_place(struct memory *memory, uint64_t key)
 {
-    struct note **place = &memory->buckets[hash % BUCKETS];
-    for (; *place; place = &(*place)->collided)
-        if ((*place)->hash == hash &&
-            span_equal((struct span){id_of(*place), (*place)->id_len}, id.escaped))
-            break;
+    struct note **place = &memory->buckets[key >> 32 & (BUCKETS - 1)];
+    while (*place && (*place)->key != key)
+        place = &(*place)->collided;
     return place;
+}
+
+static void put_in_front(struct memory *memory, struct note *note)
+{
+    note->newer = NULL;
+    note->older = memory->newest;
+    *(note->older ? &note->older->newer : &memory->oldest) = note;
+    memory->newest = note;
+}
+
+static void take_out(struct memory *memory, struct note *note)
+{
+    *(note->newer ? &note->newer->older : &memory->newest) = note->older;
+    *(note->older ? &note->older->newer : &memory->oldest) = note->newer;
 }
 
 static void forget(struct memory *memory, struct note **place)
 {
     struct note *note = *place;
     *place = note->collided;
-    *(note->newer ? &note->newer->older : &memory->newest) = note->older;
-    *(note->older ? &note->older->newer : &memory->oldest) = note->newer;
+    take_out(memory, note);
     memory->held -= note->size;
     free(note);
 }
 
 static void forget_oldest(struct memory *memory)
 {
-    struct note **place = &memory->buckets[memory->oldest->hash % BUCKETS];
-    while (*place != memory->oldest)
-        place = &(*place)->collided;
-    forget(memory, place);
+    forget(memory, find_place(memory, memory->oldest->key));
 }
 
 struct memory *memory_free(struct memory *memory)
@@ -112,10 +122,10 @@ static char *append(char *at, struct span text)
     return at + text.len;
 }
 
-static void fill(struct note *note, struct ir_text id, const struct ir_block *blocks)
+static void fill(struct note *note, const struct ir_block *blocks)
 {
     struct kept_block *kept = note->blocks;
-    char *at = append((char *)(note->blocks + note->count), id.escaped);
+    char *at = (char *)(note->blocks + note->count);
     for (const struct ir_block *block = blocks; block; block = block->next) {
         if (block->kind != IR_REASONING)
             continue;
@@ -129,12 +139,11 @@ static void fill(struct note *note, struct ir_text id, const struct ir_block *bl
     }
 }
 
-void memory_keep(struct memory *memory, struct ir_text call_id, const struct ir_block *blocks)
+void memory_keep(struct memory *memory, uint64_t key, const struct ir_block *blocks)
 {
     unsigned count;
-    uint64_t hash = ir_text_hash(call_id);
-    struct note **place = find_place(memory, hash, call_id);
-    size_t size = sizeof(struct note) + measure(blocks, &count) + call_id.escaped.len;
+    struct note **place = find_place(memory, key);
+    size_t size = sizeof(struct note) + measure(blocks, &count);
     if (*place)
         forget(memory, place);
     if (count == 0 || size > memory->max / 8)
@@ -142,14 +151,11 @@ void memory_keep(struct memory *memory, struct ir_text call_id, const struct ir_
     struct note *note = malloc(size);
     if (!note)
         return; /* as if it had been forgotten */
-    *note = (struct note){.hash = hash, .size = size, .count = count};
-    note->id_len = call_id.escaped.len;
-    fill(note, call_id, blocks);
+    *note = (struct note){.key = key, .size = size, .count = count};
+    fill(note, blocks);
     note->collided = *place;
     *place = note;
-    note->older = memory->newest;
-    *(note->older ? &note->older->newer : &memory->oldest) = note;
-    memory->newest = note;
+    put_in_front(memory, note);
     memory->held += size;
     while (memory->held > memory->max)
         forget_oldest(memory);
@@ -162,13 +168,15 @@ static bool copy_text(struct arena *arena, const char **at, size_t len, struct i
     return ret->escaped.at != NULL;
 }
 
-struct ir_block *memory_find(struct memory *memory, struct ir_text call_id, struct arena *arena)
+struct ir_block *memory_find(struct memory *memory, uint64_t key, struct arena *arena)
 {
-    const struct note *note = *find_place(memory, ir_text_hash(call_id), call_id);
+    struct note *note = *find_place(memory, key);
     struct ir_block *first = NULL, **next = &first;
     if (!note)
         return NULL;
-    const char *at = id_of(note) + note->id_len;
+    take_out(memory, note);
+    put_in_front(memory, note); /* a long conversation asks for its first notes every turn */
+    const char *at = (const char *)(note->blocks + note->count);
     for (unsigned i = 0; i < note->count; i++) {
         const struct kept_block *kept = &note->blocks[i];
         struct ir_block *block = arena_alloc(arena, sizeof(*block));
@@ -192,15 +200,31 @@ static uint64_t origin_hash(const char *origin)
     return ir_text_hash((struct ir_text){span_of(origin)});
 }
 
-void memory_note_signer(struct memory *memory, uint64_t signature_hash, const char *origin)
+/* Puts a signer in front of its set; the last one of a full set goes. */
+static void use_signer(struct signer set[WAYS], struct signer signer)
 {
-    memory->signers[signature_hash % SIGNERS] =
-        (struct signer){signature_hash, origin_hash(origin)};
+    size_t at = 0;
+    while (at < WAYS - 1 && set[at].signature != signer.signature)
+        at++;
+    memmove(set + 1, set, at * sizeof(*set));
+    set[0] = signer;
 }
 
-bool memory_is_foreign(const struct memory *memory, uint64_t signature_hash, const char *origin)
+void memory_note_signer(struct memory *memory, uint64_t signature_hash, const char *origin)
 {
-    const struct signer *signer = &memory->signers[signature_hash % SIGNERS];
-    return signer->origin && signer->signature == signature_hash &&
-           signer->origin != origin_hash(origin);
+    use_signer(memory->signers[signature_hash & (SETS - 1)],
+               (struct signer){signature_hash, origin_hash(origin)});
+}
+
+bool memory_is_foreign(struct memory *memory, uint64_t signature_hash, const char *origin)
+{
+    struct signer *set = memory->signers[signature_hash & (SETS - 1)];
+    for (size_t i = 0; i < WAYS; i++) {
+        struct signer signer = set[i];
+        if (signer.signature != signature_hash)
+            continue;
+        use_signer(set, signer);
+        return signer.origin != origin_hash(origin);
+    }
+    return false;
 }

@@ -8,12 +8,62 @@
 #define ARENA_MIN    ((size_t)16 << 20)
 #define ARENA_FACTOR 2
 
+#define DIGEST_BYTES 512
+
+/* What has been passed of a conversation. */
+struct neutral_place {
+    uint64_t opening, last;
+    size_t messages;
+};
+
+/* The beginning of a text is enough to know it by. */
+static uint64_t digest_text(struct ir_text text)
+{
+    if (text.escaped.len > DIGEST_BYTES)
+        text.escaped.len = DIGEST_BYTES;
+    return ir_text_hash(text);
+}
+
+static uint64_t digest_blocks(const struct ir_block *block)
+{
+    uint64_t digest = 0;
+    for (; block; block = block->next)
+        digest = (digest ^ digest_text(block->text) ^ digest_text(block->id)) * 31 +
+                 digest_blocks(block->content);
+    return digest;
+}
+
+/*
+ * Where in which conversation an answer stands: how the conversation begins, how far it has come, and
+ * what the user or a tool said last. Not what stands in system messages (dates) and answers (the
+ * reasoning that clients leave out).
+ */
+static void pass(struct neutral_place *place, const struct ir_message *message)
+{
+    place->messages++;
+    if (message->role != IR_ROLE_USER)
+        return;
+    place->last = digest_blocks(message->blocks);
+    if (!place->opening)
+        place->opening = place->last;
+}
+
+static uint64_t place_hash(const struct neutral_place *place)
+{
+    return (place->opening * 31 ^ place->last) * 31 ^ place->messages;
+}
+
 int neutral_decode(struct neutral *ret, const struct dialect *surface, struct span body,
                    struct err *reterr)
 {
     *ret = (struct neutral){0};
     arena_init(&ret->arena, ARENA_MIN + ARENA_FACTOR * body.len);
-    return surface->decode_request(body, &ret->arena, &ret->request, &ret->decoding, reterr);
+    int r = surface->decode_request(body, &ret->arena, &ret->request, &ret->decoding, reterr);
+    struct neutral_place place = {0};
+    for (const struct ir_message *message = ret->request.messages; message; message = message->next)
+        pass(&place, message);
+    ret->place = place_hash(&place);
+    return r;
 }
 
 void neutral_release(struct neutral *neutral)
@@ -30,12 +80,13 @@ static bool has_kind(const struct ir_message *message, enum ir_block_kind kind)
 }
 
 /* Puts back the reasoning that led to a message's calls, where the client left it out. */
-static void put_back(struct ir_message *message, struct memory *memory, struct arena *arena)
+static void put_back(struct neutral *neutral, struct ir_message *message, uint64_t place,
+                     struct memory *memory)
 {
     struct ir_block *kept = NULL;
     for (struct ir_block *block = message->blocks; block && !kept; block = block->next)
         if (block->kind == IR_CALL)
-            kept = memory_find(memory, block->id, arena);
+            kept = memory_find(memory, memory_key(place, block->id), &neutral->arena);
     if (!kept)
         return;
     struct ir_block *last = kept;
@@ -45,8 +96,7 @@ static void put_back(struct ir_message *message, struct memory *memory, struct a
     message->blocks = kept;
 }
 
-static void mark_foreign(struct ir_message *message, const struct memory *memory,
-                         const char *origin)
+static void mark_foreign(struct ir_message *message, struct memory *memory, const char *origin)
 {
     for (struct ir_block *block = message->blocks; block; block = block->next)
         if (block->kind == IR_REASONING && ir_text_is_filled(block->signature))
@@ -56,11 +106,13 @@ static void mark_foreign(struct ir_message *message, const struct memory *memory
 int neutral_encode(struct neutral *neutral, const struct neutral_target *target,
                    struct memory *memory, struct bytes *out, struct err *reterr)
 {
-    for (struct ir_message *message = neutral->request.messages; message; message = message->next) {
+    struct neutral_place place = {0};
+    for (struct ir_message *message = neutral->request.messages; message;
+         pass(&place, message), message = message->next) {
         if (message->role != IR_ROLE_ASSISTANT)
             continue;
         if (!has_kind(message, IR_REASONING))
-            put_back(message, memory, &neutral->arena);
+            put_back(neutral, message, place_hash(&place), memory);
         mark_foreign(message, memory, target->origin);
     }
     neutral->losses = neutral->decoding;

@@ -10,6 +10,7 @@
 struct neutral {
     struct arena arena;
     struct ir_request request;
+    uint64_t place;            /* of the answer in its conversation, for memory_key() */
     struct ir_losses decoding; /* what the decoder lost */
     struct ir_losses losses;   /* the same and what the last encoder lost */
 };

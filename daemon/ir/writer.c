@@ -225,10 +225,17 @@ void ir_write_usage(struct ir_writer *writer, const struct usage *usage)
     writer->usage = *usage;
 }
 
+/* The last word counts, but one that is said out of habit does not hide a cut. */
+static bool hides_cut(enum ir_stop stop, enum ir_stop by)
+{
+    bool is_cut = stop == IR_STOP_LENGTH || stop == IR_STOP_CONTEXT || stop == IR_STOP_REFUSAL;
+    return is_cut && (by == IR_STOP_END || by == IR_STOP_CALLS);
+}
+
 int ir_write_finish(struct ir_writer *writer, enum ir_stop stop, struct ir_text sequence)
 {
     int r = ir_write_start(writer);
-    if (r < 0 || !is_live(writer))
+    if (r < 0 || !is_live(writer) || (writer->has_finish && hides_cut(writer->stop, stop)))
         return r;
     writer->has_finish = true;
     writer->stop = stop;

@@ -95,7 +95,8 @@ int ir_write_call_end(struct ir_writer *writer, unsigned slot);
 /* What is known of usage so far: replaces what was. */
 void ir_write_usage(struct ir_writer *writer, const struct usage *usage);
 /*
- * The model's turn is over. Said again, the last word counts. More blocks may still come.
+ * The model's turn is over. Said again, the last word counts, but END and CALLS do not hide that the
+ * answer was cut or refused. More blocks may still come.
  */
 int ir_write_finish(struct ir_writer *writer, enum ir_stop stop, struct ir_text sequence);
 /*

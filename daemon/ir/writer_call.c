@@ -11,7 +11,7 @@
 #include "ir/call_id.h"
 #include "ir/losses.h"
 
-#define SALT 4 /* letters of the answer's id that tell equal call ids of two answers apart */
+#define SALT 8 /* letters of the answer's id that tell equal call ids of two answers apart */
 
 struct ir_slot *writer_open_call(struct ir_writer *writer)
 {
@@ -65,9 +65,15 @@ static int write_arguments(struct ir_writer *writer, struct ir_slot *slot, struc
     return writer_delta(writer, part);
 }
 
-/* A piece of the open call's arguments; their beginning is kept as long as they may be none. */
+/*
+ * A piece of the open call's arguments; their beginning is kept as long as they may be none. White
+ * space means nothing there and is dropped, so that what is kept stays short: models loop on it.
+ */
 static int add_piece(struct ir_writer *writer, struct ir_slot *slot, struct ir_text piece)
 {
+    bool is_none = slot->kept.len == 0 || ir_arguments_are_none(writer_text(&slot->kept));
+    if (!slot->arguments.has_begun && !slot->arguments.is_odd && is_none && ir_text_is_blank(piece))
+        return 0;
     if (slot->arguments.has_begun || slot->arguments.is_odd ||
         (slot->kept.len == 0 && !ir_arguments_may_be_none(piece)))
         return write_arguments(writer, slot, piece);

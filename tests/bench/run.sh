@@ -1,6 +1,7 @@
 #!/bin/bash
 # Measures aictld against nginx with the tools in ../shared/bench; `./dev bench [OPTION...]`.
 #
+# "aictld" passes on; "converted" is asked for Messages in front of the same chat provider.
 # Options go to its bench.sh: -r ROUNDS, -t SECONDS, -k "CASES". Only ratios of one run mean anything.
 # The tools listen on fixed ports (9101 the provider, 9201 nginx); aictld takes a free one.
 set -eu
@@ -52,5 +53,6 @@ url=$(aictl status --json | first_url)
 token=$(aictl token)
 
 [ $# -gt 0 ] || set -- -r 3 -t 1
-BENCH_TOKEN=$token "$work/bench.sh" "$@" "aictld=$sandbox_pid@$url" | tee "$work/result"
+BENCH_TOKEN=$token "$work/bench.sh" "$@" "aictld=$sandbox_pid@$url" \
+    "converted=$sandbox_pid@$url,convert" | tee "$work/result"
 grep -q ' aictld ' "$work/result"

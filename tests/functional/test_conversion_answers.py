@@ -1,4 +1,4 @@
-"""A chat provider's stream, asked for in both dialects and forms: families 1 to 11 and 22 of docs/CONFORMANCE.md."""
+"""A chat provider's answers in both dialects and forms: families 1 to 11 and 22 of docs/CONFORMANCE.md."""
 
 import gzip
 
@@ -33,7 +33,8 @@ def test_f01_interleaved_parallel_calls_become_one_block_after_the_other(world):
 
 def test_f01_interleaved_calls_in_one_delta_and_in_backward_order(world):
     both = [{"index": 0, "id": "call_a", "type": "function", "function": {"name": "f", "arguments": ""}},
-            {"index": 1, "id": "call_b", "type": "function", "function": {"name": "g", "arguments": '{"y":2}'}}]
+            {"index": 1, "id": "call_b", "type": "function",
+             "function": {"name": "g", "arguments": '{"y":2}'}}]
     events = [SAY, chunk(tool_calls=both), call(0, arguments='{"x":1}'), *end("tool_calls")]
     world.check_chat(events, Meant(calls(A, B), "calls"))
 
@@ -43,7 +44,8 @@ def test_f01_ten_calls_piece_by_piece_in_turn(world):
     events = [SAY] + [call(at, one[0], one[1], "") for at, one in enumerate(many)]
     for at in range(max(len(one[2]) for one in many)):
         events += [call(index, arguments=one[2][at]) for index, one in enumerate(many) if at < len(one[2])]
-    world.check_chat(events + end("tool_calls"), Meant(calls(*many), "calls"), chat_message(calls=many, finish="tool_calls"))
+    world.check_chat(events + end("tool_calls"), Meant(calls(*many), "calls"),
+                     chat_message(calls=many, finish="tool_calls"))
 
 
 def test_f02_text_behind_a_call_is_a_block_of_its_own(world):
@@ -64,7 +66,8 @@ def test_f03_every_segment_of_reasoning_is_a_block_and_the_message_starts_once(w
         SAY, chunk(reasoning_content="a"), call(0, *A), chunk(reasoning_content="b"), chunk(content="c"),
         chunk(reasoning_content="d"), *end("tool_calls"),
     ]
-    meant = Meant([("reasoning", "a"), ("call", *A), ("reasoning", "b"), ("text", "c"), ("reasoning", "d")], "calls")
+    meant = Meant([("reasoning", "a"), ("call", *A), ("reasoning", "b"), ("text", "c"), ("reasoning", "d")],
+                  "calls")
     world.check_chat(events, meant)
 
 
@@ -75,7 +78,8 @@ def test_f03_every_segment_of_reasoning_is_a_block_and_the_message_starts_once(w
     [call(0, *A)],
     [call(0, "call_a", "f", '{"x":'), call(0, "call_a", "f", "1}")],
     [call(0, "call_a", "f", ""), call(0, "call_a", "f", '{"x":1}'), call(0, "call_a", "f", "")],
-    [call(0, "call_a", "f", ""), chunk(tool_calls=[{"index": 0, "function": {"name": None, "arguments": '{"x":1}'}}])],
+    [call(0, "call_a", "f", ""),
+     chunk(tool_calls=[{"index": 0, "function": {"name": None, "arguments": '{"x":1}'}}])],
     [call(0, None, "f", '{"x":'), call(0, "call_a", None, "1}")],
     [call(0, "call_a", None, '{"x":'), call(0, None, "f", "1}")],
     [call(0, None, None, '{"x":1}'), call(0, "call_a", "f")],
@@ -88,7 +92,8 @@ def test_f05_arguments_and_identity_come_out_once(world, pieces):
 @pytest.mark.parametrize("call_id", [None, ""])
 def test_f05_a_call_without_an_id_gets_one(world, call_id):
     events = [SAY, call(0, call_id, "f", '{"x":1}'), call(1, call_id, "g", '{"y":2}'), *end("tool_calls")]
-    nameless = [{"type": "function", "function": {"name": name, "arguments": arguments}, **({} if call_id is None else {"id": ""})}
+    nameless = [{"type": "function", "function": {"name": name, "arguments": arguments},
+                 **({} if call_id is None else {"id": ""})}
                 for _, name, arguments in (A, B)]
     whole = chat_message(finish="tool_calls", tool_calls=nameless)
 
@@ -102,14 +107,16 @@ def test_f05_a_call_without_an_id_gets_one(world, call_id):
 def test_f05_arguments_keep_their_spelling(world):
     spelled = '{ "big":12345678901234567890, "small": 1.0, "e":1e3,"u":"\\u00fc\\/" }'
     pieces = [spelled[at : at + 7] for at in range(0, len(spelled), 7)]
-    events = [SAY, call(0, "call_a", "f", ""), *(call(0, arguments=piece) for piece in pieces), *end("tool_calls")]
+    events = [SAY, call(0, "call_a", "f", ""), *(call(0, arguments=piece) for piece in pieces),
+              *end("tool_calls")]
 
     def spelling(said, client, is_stream):
         if is_stream or client == "chat":
             assert [one.text for one in said.calls] == [spelled]
 
     meant = Meant(calls(("call_a", "f", spelled)), "calls")
-    world.check_chat(events, meant, chat_message(calls=[("call_a", "f", spelled)], finish="tool_calls"), look=spelling)
+    world.check_chat(events, meant, chat_message(calls=[("call_a", "f", spelled)], finish="tool_calls"),
+                     look=spelling)
 
 
 def test_f05_a_whole_message_keeps_the_spelling_of_numbers(world):
@@ -135,9 +142,11 @@ def test_f06_text_in_the_first_and_in_the_finish_chunk_is_kept(world):
     [chunk("stop"), chunk("stop", usage=USAGE)],
     [chunk("stop", x_groq={"usage": USAGE}), ],
     [sse({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "usage": USAGE}]})],
-    [sse({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": None}), sse({"choices": [], "usage": USAGE})],
+    [sse({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": None}),
+     sse({"choices": [], "usage": USAGE})],
     [sse({"choices": [], "usage": USAGE}), chunk("stop")],
-], ids=["own chunk", "dummy choice", "finish chunk", "every chunk", "second finish", "in the delta", "in the choice",
+], ids=["own chunk", "dummy choice", "finish chunk", "every chunk", "second finish", "in the delta",
+        "in the choice",
         "null before", "before the finish"])
 def test_f07_usage_is_told_once_and_complete_wherever_it_stood(world, ending, request):
     told = None if "in the delta" in request.node.name else TOLD  # nobody has it there: no crash, that is all
@@ -146,8 +155,10 @@ def test_f07_usage_is_told_once_and_complete_wherever_it_stood(world, ending, re
 
 
 def test_f07_usage_of_groq_counts_when_there_is_no_other(world):
-    last = sse({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "x_groq": {"id": "q", "usage": USAGE}})
-    world.check_chat([SAY, chunk(content="Hello"), last, sse("[DONE]")], Meant([("text", "Hello")], usage=TOLD))
+    last = sse({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+                "x_groq": {"id": "q", "usage": USAGE}})
+    world.check_chat([SAY, chunk(content="Hello"), last, sse("[DONE]")],
+                     Meant([("text", "Hello")], usage=TOLD))
 
 
 def test_f07_usage_nobody_told_is_zero_counts_and_no_failure(world):
@@ -165,7 +176,8 @@ def test_f07_usage_nobody_told_is_zero_counts_and_no_failure(world):
 
 
 @pytest.mark.parametrize("word, meant", [
-    ("stop", "end"), ("length", "length"), ("content_filter", "refusal"), ("something_new", "end"), ("eos", "end"),
+    ("stop", "end"), ("length", "length"), ("content_filter", "refusal"), ("something_new", "end"),
+    ("eos", "end"),
     ("max_tokens", "length"), ("tool_calls", "end"), ("STOP", "end"),
 ])
 def test_f09_finish_words_of_an_answer_without_calls(world, word, meant):
@@ -174,7 +186,8 @@ def test_f09_finish_words_of_an_answer_without_calls(world, word, meant):
 
 
 @pytest.mark.parametrize("word, meant", [
-    ("stop", "calls"), ("tool_calls", "calls"), ("function_call", "calls"), ("length", "length"), ("tool_use", "calls"),
+    ("stop", "calls"), ("tool_calls", "calls"), ("function_call", "calls"), ("length", "length"),
+    ("tool_use", "calls"),
     ("content_filter", "refusal"), ("", "calls"),
 ])
 def test_f09_finish_words_of_an_answer_with_calls(world, word, meant):
@@ -231,7 +244,8 @@ FRAMINGS = {
     "no last line end, no done": PLAIN.replace(b"data: [DONE]\n\n", b"")[:-2],
     "byte order mark": b"\xef\xbb\xbf" + PLAIN,
     "blank lines in front": b"\n\n\n" + PLAIN,
-    "escaped to ascii": PLAIN.decode().encode("ascii", "backslashreplace").replace(b"\\U0001f642", b"\\ud83d\\ude42")
+    "escaped to ascii": PLAIN.decode().encode("ascii", "backslashreplace").replace(b"\\U0001f642",
+                                                                                   b"\\ud83d\\ude42")
                              .replace(b"\\xfc", b"\\u00fc").replace(b"\\xdf", b"\\u00df"),
 }
 
@@ -244,7 +258,8 @@ def test_f11_framing_of_every_kind_gives_the_same_text(world, name):
 def test_f11_a_line_of_five_megabytes_passes(world):
     text = "0123456789abcdeü" * (5 << 16)
     for client in ("messages", "chat"):
-        said = world.hear(Script([SAY, chunk(content=text), *end()], None, "stream"), client, client == "messages", "chat")
+        said = world.hear(Script([SAY, chunk(content=text), *end()], None, "stream"), client,
+                          client == "messages", "chat")
         assert said.joined("text") == text
 
 
@@ -264,7 +279,8 @@ def test_f11_an_answer_in_gzip_is_read_or_refused_but_never_passed_on_as_text(wo
     else:
         assert answer.status >= 500 and answer.error["message"]
     asked = world.provider.last.header("accept-encoding")
-    assert asked in (None, "", "identity") or answer.status == 200, "an encoding is asked for and then refused"
+    assert asked in (None, "",
+                     "identity") or answer.status == 200, "an encoding is asked for and then refused"
 
 
 # ---- 22: counts ----
@@ -273,17 +289,22 @@ def test_f11_an_answer_in_gzip_is_read_or_refused_but_never_passed_on_as_text(wo
 @pytest.mark.parametrize("usage, told", [
     (chat_usage(11649, 9, 11584), (65, 11584, 0, 9)),
     (chat_usage(10, 9, 14), (0, 10, 0, 9)),
-    ({"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 55, "completion_tokens_details": {"reasoning_tokens": 20}},
+    ({"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 55,
+      "completion_tokens_details": {"reasoning_tokens": 20}},
      (30, 0, 0, 25)),
-    ({"prompt_tokens": 30, "completion_tokens": 25, "total_tokens": 55, "completion_tokens_details": {"reasoning_tokens": 40}},
+    ({"prompt_tokens": 30, "completion_tokens": 25, "total_tokens": 55,
+      "completion_tokens_details": {"reasoning_tokens": 40}},
      (30, 0, 0, 25)),
-    ({"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 35, "prompt_cache_hit_tokens": 12, "prompt_cache_miss_tokens": 18},
+    ({"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 35, "prompt_cache_hit_tokens": 12,
+      "prompt_cache_miss_tokens": 18},
      (18, 12, 0, 5)),
     ({"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 35,
       "prompt_tokens_details": {"cached_tokens": 10, "cache_write_tokens": 8}}, (12, 10, 8, 5)),
-    ({"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 35, "prompt_tokens_details": None}, (30, 0, 0, 5)),
+    ({"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 35, "prompt_tokens_details": None},
+     (30, 0, 0, 5)),
     ({"prompt_tokens": 30, "completion_tokens": 5, "total_tokens": 12}, (30, 0, 0, 5)),
-], ids=["cached", "more cached than sent", "xai", "more reasoning than output", "deepseek", "openrouter writes", "null details",
+], ids=["cached", "more cached than sent", "xai", "more reasoning than output", "deepseek",
+        "openrouter writes", "null details",
         "totals that lie"])
 def test_f22_counts_convert_and_never_go_below_zero(world, usage, told):
     events = [SAY, chunk(content="Hello"), *end(usage=usage)]

@@ -1,4 +1,4 @@
-"""Oddities of real chat providers in converted answers: requirements C1 to C23 and S of docs/CONFORMANCE.md."""
+"""Oddities of real chat providers in converted answers: C1 to C23 and S of docs/CONFORMANCE.md."""
 
 import json
 
@@ -29,7 +29,8 @@ def calls(*those):
 def test_c01_ids_models_and_times_that_change_are_made_one(world):
     events = [
         choice({"role": "assistant", "content": ""}, id="", model="", created=0, object=""),
-        choice({"content": "Hel"}, id="one", model="a", created=1), choice({"content": "lo"}, id="two", created=2),
+        choice({"content": "Hel"}, id="one", model="a", created=1),
+        choice({"content": "lo"}, id="two", created=2),
         choice({}, "stop", id=None, model=None), sse({"id": 7, "choices": [], "usage": chat_usage()}), DONE,
     ]
 
@@ -42,13 +43,16 @@ def test_c01_ids_models_and_times_that_change_are_made_one(world):
 def test_c02_chunks_without_choices_are_skipped(world):
     filters = sse({"id": "", "object": "", "created": 0, "model": "", "choices": [],
                    "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]})
-    events = [filters, SAY, sse({"choices": []}), chunk(content="Hello"), sse({"choices": [], "usage": None}), sse({}), *end()]
+    events = [filters, SAY, sse({"choices": []}), chunk(content="Hello"), sse({"choices": [], "usage": None}),
+              sse({}), *end()]
     world.check_chat(events, HELLO)
 
 
-@pytest.mark.parametrize("role", ["assistant", None, "", 3], ids=["on every chunk", "null", "empty", "a number"])
+@pytest.mark.parametrize("role", ["assistant", None, "", 3],
+                         ids=["on every chunk", "null", "empty", "a number"])
 def test_c03_the_role_is_said_once_however_often_it_came(world, role):
-    events = [choice({"role": role, "content": "Hel"}), choice({"role": role, "content": "lo"}), choice({"role": role}, "stop"),
+    events = [choice({"role": role, "content": "Hel"}), choice({"role": role, "content": "lo"}),
+              choice({"role": role}, "stop"),
               sse({"choices": [], "usage": chat_usage()}), DONE]
     world.check_chat(events, HELLO)
 
@@ -73,8 +77,10 @@ def test_c04_content_of_every_type_is_text(world, content, words):
 
 @pytest.mark.parametrize("more", [{"content": None}, {"content": ""}, {}], ids=["null", "empty", "absent"])
 def test_c04_the_first_delta_may_be_a_call_beside_no_content(world, more):
-    piece = {"index": 0, "id": "call_a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
-    world.check_chat([chunk(role="assistant", tool_calls=[piece], **more), *end("tool_calls")], Meant(calls(A), "calls"))
+    piece = {"index": 0, "id": "call_a", "type": "function",
+             "function": {"name": "f", "arguments": '{"x":1}'}}
+    world.check_chat([chunk(role="assistant", tool_calls=[piece], **more), *end("tool_calls")],
+                     Meant(calls(A), "calls"))
 
 
 def test_c04_a_whole_message_without_content_is_calls_alone(world):
@@ -91,10 +97,12 @@ SEALED = [{"type": "reasoning.encrypted", "data": "c2VhbGVk", "format": "openai-
 
 
 @pytest.mark.parametrize("told", [
-    {"reasoning_content": "hm"}, {"reasoning": "hm"}, {"reasoning_text": "hm"}, {"reasoning_details": DETAILS},
+    {"reasoning_content": "hm"}, {"reasoning": "hm"}, {"reasoning_text": "hm"},
+    {"reasoning_details": DETAILS},
     {"reasoning_details": SUMMARY}, {"reasoning": "hm", "reasoning_details": DETAILS},
     {"reasoning": "hm", "reasoning_content": "hm"}, {"reasoning_content": "", "reasoning": "hm"},
-    {"reasoning": "hm", "reasoning_details": [*DETAILS, *SEALED]}, {"reasoning": None, "reasoning_content": "hm"},
+    {"reasoning": "hm", "reasoning_details": [*DETAILS, *SEALED]},
+    {"reasoning": None, "reasoning_content": "hm"},
 ], ids=str)
 def test_c05_reasoning_of_every_name_counts_once(world, told):
     events = [SAY, chunk(content="", **told), chunk(content="Hello"), *end()]
@@ -107,7 +115,8 @@ def test_c05_sealed_reasoning_alone_opens_nothing(world):
 
 
 def test_c05_a_signature_of_anthropic_behind_a_chat_provider_is_kept(world):
-    signed = [{"type": "reasoning.text", "signature": "c2lnbmVk", "format": "anthropic-claude-v1", "index": 0}]
+    signed = [{"type": "reasoning.text", "signature": "c2lnbmVk", "format": "anthropic-claude-v1",
+               "index": 0}]
     events = [SAY, chunk(reasoning="hm", reasoning_details=[{**DETAILS[0], "format": "anthropic-claude-v1"}]),
               chunk(reasoning_details=signed), chunk(content="Hello"), *end()]
 
@@ -119,7 +128,8 @@ def test_c05_a_signature_of_anthropic_behind_a_chat_provider_is_kept(world):
 
 
 def test_c06_a_first_line_end_of_reasoning_is_kept_and_empty_content_opens_nothing(world):
-    events = [chunk(role="assistant", reasoning_content="\n", content=""), chunk(reasoning_content="hm", content=""),
+    events = [chunk(role="assistant", reasoning_content="\n", content=""),
+              chunk(reasoning_content="hm", content=""),
               chunk(content=""), chunk(content=None), chunk(content="Hello"), *end()]
     world.check_chat(events, Meant([("reasoning", "\nhm"), ("text", "Hello")]))
 
@@ -142,7 +152,8 @@ def test_c07_reasoning_may_come_behind_text(world):
 
 def test_c07_text_and_reasoning_in_one_delta_are_two_blocks(world):
     events = [SAY, chunk(content="Hello", reasoning="hm"), *end()]
-    world.check_chat(events, Meant([("reasoning", "hm"), ("text", "Hello")]), chat_message("Hello", reasoning="hm"))
+    world.check_chat(events, Meant([("reasoning", "hm"), ("text", "Hello")]),
+                     chat_message("Hello", reasoning="hm"))
 
 
 # ---- C8 to C16: calls ----
@@ -152,7 +163,8 @@ def test_c07_text_and_reasoning_in_one_delta_are_two_blocks(world):
 def test_c08_arguments_come_in_pieces_of_every_size(world, size):
     arguments = '{"path":"/grüße/🙂","n":[1,2,{"x":null}]}'
     pieces = [call(0, arguments=arguments[at : at + size]) for at in range(0, len(arguments), size)]
-    events = [SAY, call(0, "call_a", "f", ""), call(0, arguments=""), *pieces, call(0, arguments=""), *end("tool_calls")]
+    events = [SAY, call(0, "call_a", "f", ""), call(0, arguments=""), *pieces, call(0, arguments=""),
+              *end("tool_calls")]
     world.check_chat(events, Meant(calls(("call_a", "f", arguments)), "calls"))
 
 
@@ -180,15 +192,18 @@ def test_c10_one_index_for_two_calls_of_one_name(world):
 
 def test_c11_a_call_or_text_on_the_finish_chunk_counts(world):
     world.check_chat([SAY, call(0, *A, finish="tool_calls"), DONE], Meant(calls(A), "calls"))
-    world.check_chat([SAY, chunk(content="Hel"), chunk("stop", content="lo"), DONE], Meant([("text", "Hello")]))
+    world.check_chat([SAY, chunk(content="Hel"), chunk("stop", content="lo"), DONE],
+                     Meant([("text", "Hello")]))
 
 
 @pytest.mark.parametrize("finishes, meant", [
-    (["tool_calls", "tool_calls"], "calls"), (["tool_calls", "stop"], "calls"), (["stop"], "calls"), (["", "stop"], "calls"),
+    (["tool_calls", "tool_calls"], "calls"), (["tool_calls", "stop"], "calls"), (["stop"], "calls"),
+    (["", "stop"], "calls"),
     (["stop", "length"], "length"),
 ], ids=str)
 def test_c12_finishes_that_repeat_change_or_lie_close_once(world, finishes, meant):
-    events = [SAY, call(0, *A), *(chunk(finish) for finish in finishes), sse({"choices": [], "usage": chat_usage()}), DONE]
+    events = [SAY, call(0, *A), *(chunk(finish) for finish in finishes),
+              sse({"choices": [], "usage": chat_usage()}), DONE]
     world.check_chat(events, Meant(calls(A), meant, (20, 0, 0, 5)))
 
 
@@ -198,12 +213,14 @@ def test_c12_an_empty_finish_on_every_chunk_is_none(world):
 
 
 def test_c12_tool_calls_without_any_is_an_ordinary_end(world):
-    world.check_chat([SAY, chunk(content="Hello"), *end("tool_calls")], HELLO, chat_message("Hello", finish="tool_calls"))
+    world.check_chat([SAY, chunk(content="Hello"), *end("tool_calls")], HELLO,
+                     chat_message("Hello", finish="tool_calls"))
 
 
 @pytest.mark.parametrize("arguments", ["null", "", " \n", None, {}], ids=repr)
 def test_c13_no_arguments_are_an_empty_object(world, arguments):
-    piece = {"index": 0, "id": "call_a", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    piece = {"index": 0, "id": "call_a", "type": "function",
+             "function": {"name": "f", "arguments": arguments}}
     whole = chat_message(finish="tool_calls", tool_calls=[piece])
     meant = Meant(calls(("call_a", "f", "{}")), "calls")
     world.check_chat([SAY, chunk(tool_calls=[piece]), *end("tool_calls")], meant, whole)
@@ -228,7 +245,9 @@ def test_c14_only_the_torn_one_of_two_calls_is_left_out_of_a_whole_message(world
     world.check_chat(events, Meant(calls(A, torn), "length"), chat_message(calls=[A, torn], finish="length"))
 
 
-@pytest.mark.parametrize("call_id", ["functions.weather:0", "call_-8253026841315144438", "a b/c", "ü", "x" * 300, "toolu_01AbC"])
+@pytest.mark.parametrize("call_id",
+                         ["functions.weather:0", "call_-8253026841315144438", "a b/c", "ü", "x" * 300,
+                          "toolu_01AbC"])
 def test_c15_ids_of_every_form_are_shown_in_a_safe_one(world, call_id):
     shown = call_id if call_id in ("call_-8253026841315144438", "toolu_01AbC") else ANY_ID
     events = [SAY, call(0, call_id, "f", '{"x":1}'), *end("tool_calls")]
@@ -243,7 +262,8 @@ def test_c16_calls_without_a_type_or_with_an_index_are_whole(world):
 
 
 def test_c16_calls_without_an_index_are_told_apart_by_their_ids(world):
-    pieces = [{"id": one[0], "type": "function", "function": {"name": one[1], "arguments": one[2]}} for one in (A, B)]
+    pieces = [{"id": one[0], "type": "function",
+               "function": {"name": one[1], "arguments": one[2]}} for one in (A, B)]
     world.check_chat([SAY, chunk(tool_calls=pieces), *end("tool_calls")], Meant(calls(A, B), "calls"))
 
 
@@ -262,25 +282,29 @@ def test_c17_usage_of_a_whole_answer_stands_in_three_places(world, position):
 
 
 def test_c17_usage_grows_chunk_by_chunk_and_the_last_counts(world):
-    events = [choice({"content": "Hel"}, usage=chat_usage(20, 1)), choice({"content": "lo"}, usage=chat_usage(20, 3)),
+    events = [choice({"content": "Hel"}, usage=chat_usage(20, 1)),
+              choice({"content": "lo"}, usage=chat_usage(20, 3)),
               choice({}, "stop", usage=chat_usage(20, 5)), sse({"choices": [], "usage": None}), DONE]
     world.check_chat(events, HELLO)
 
 
 def test_c18_totals_and_details_that_make_no_sense_break_nothing(world):
-    odd = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": -3, "completion_tokens_details": {"reasoning_tokens": 99},
+    odd = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": -3,
+           "completion_tokens_details": {"reasoning_tokens": 99},
            "prompt_tokens_details": {"cached_tokens": -4}, "cost": 1e-9, "queue_time": 0.1}
     world.check_chat([SAY, chunk(content="Hello"), *end(usage=odd)], HELLO, chat_message("Hello", usage=odd))
 
 
 @pytest.mark.parametrize("usage, told", [
     (chat_usage(20, 5, 12), (8, 12, 0, 5)),
-    ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25, "prompt_cache_hit_tokens": 12}, (8, 12, 0, 5)),
+    ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25, "prompt_cache_hit_tokens": 12},
+     (8, 12, 0, 5)),
     ({"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25, "cached_tokens": 12}, (8, 12, 0, 5)),
 ], ids=["openai", "deepseek", "moonshot"])
 def test_c19_cached_tokens_are_taken_out_of_the_input(world, usage, told):
     meant = Meant([("text", "Hello")], usage=told)
-    world.check_chat([SAY, chunk(content="Hello"), *end(usage=usage)], meant, chat_message("Hello", usage=usage))
+    world.check_chat([SAY, chunk(content="Hello"), *end(usage=usage)], meant,
+                     chat_message("Hello", usage=usage))
 
 
 def test_c20_the_words_of_a_refusal_reach_every_client(world):
@@ -290,21 +314,28 @@ def test_c20_the_words_of_a_refusal_reach_every_client(world):
 
 
 def test_c20_a_filter_that_left_nothing_is_a_refusal(world):
-    world.check_chat([SAY, *end("content_filter")], Meant([], "refusal"), chat_message(finish="content_filter"))
+    world.check_chat([SAY, *end("content_filter")], Meant([], "refusal"),
+                     chat_message(finish="content_filter"))
 
 
 def test_c21_members_nobody_knows_change_nothing(world):
-    odd = {"provider": "X", "obfuscation": "ab", "service_tier": None, "p": "xyz", "citations": ["u"], "system_fingerprint": None}
-    inner = {"native_finish_reason": "STOP", "content_filter_results": {"hate": {"filtered": False}}, "token_ids": [1], "stop_reason": None,
-             "logprobs": {"content": [{"token": "H", "logprob": -1.5}]}, "executed_tools": [{"index": 0, "arguments": "{}"}]}
-    delta = {"role": "assistant", "content": "Hello", "annotations": [], "audio": None, "function_call": None, "tool_calls": None, "x": 1}
-    events = [sse({**odd, "choices": [{"index": 0, "delta": delta, "finish_reason": None, **inner}]}), choice({}, "stop", **odd),
+    odd = {"provider": "X", "obfuscation": "ab", "service_tier": None, "p": "xyz", "citations": ["u"],
+           "system_fingerprint": None}
+    inner = {"native_finish_reason": "STOP", "content_filter_results": {"hate": {"filtered": False}},
+             "token_ids": [1], "stop_reason": None,
+             "logprobs": {"content": [{"token": "H", "logprob": -1.5}]},
+             "executed_tools": [{"index": 0, "arguments": "{}"}]}
+    delta = {"role": "assistant", "content": "Hello", "annotations": [], "audio": None, "function_call": None,
+             "tool_calls": None, "x": 1}
+    events = [sse({**odd, "choices": [{"index": 0, "delta": delta, "finish_reason": None, **inner}]}),
+              choice({}, "stop", **odd),
               sse({"choices": [], "usage": {**chat_usage(), "cost": 0.1}}), DONE]
     world.check_chat(events, HELLO)
 
 
 def test_c22_a_legacy_function_call_is_a_call(world):
-    events = [SAY, chunk(function_call={"name": "f", "arguments": ""}), chunk(function_call={"arguments": '{"x":'}),
+    events = [SAY, chunk(function_call={"name": "f", "arguments": ""}),
+              chunk(function_call={"arguments": '{"x":'}),
               chunk(function_call={"arguments": "1}"}), *end("function_call")]
     whole = chat_message(finish="function_call", function_call={"name": "f", "arguments": '{"x":1}'})
     world.check_chat(events, Meant(calls((ANY_ID, "f", '{"x":1}')), "calls"), whole)
@@ -313,7 +344,8 @@ def test_c22_a_legacy_function_call_is_a_call(world):
 @pytest.mark.parametrize("empty", [{}, {"name": "", "arguments": ""}, None], ids=repr)
 def test_c22_an_empty_function_call_beside_calls_is_nothing(world, empty):
     events = [SAY, call(0, *A), chunk(function_call=empty), *end("tool_calls")]
-    world.check_chat(events, Meant(calls(A), "calls"), chat_message(calls=[A], finish="tool_calls", function_call=empty))
+    world.check_chat(events, Meant(calls(A), "calls"),
+                     chat_message(calls=[A], finish="tool_calls", function_call=empty))
 
 
 def test_c23_the_message_so_far_beside_the_delta_is_not_told_again(world):
@@ -334,12 +366,15 @@ def test_s03_a_body_that_ends_behind_a_finish_is_a_good_end(world):
     world.check_chat([SAY, chunk(content="Hello"), *end()[:2]], HELLO)
 
 
-@pytest.mark.parametrize("kind", ["text/event-stream;charset=UTF-8", "application/octet-stream", "application/json", "text/plain"])
+@pytest.mark.parametrize("kind",
+                         ["text/event-stream;charset=UTF-8", "application/octet-stream", "application/json",
+                          "text/plain"])
 def test_s08_a_stream_under_any_content_type_is_read(world, kind):
     from converting import Script
     from meant import compare
     for client, is_stream in (("messages", True), ("messages", False), ("chat", False)):
-        said = world.hear(Script([SAY, chunk(content="Hello"), *end()], None, "stream", None, kind), client, is_stream, "chat")
+        said = world.hear(Script([SAY, chunk(content="Hello"), *end()], None, "stream", None, kind), client,
+                          is_stream, "chat")
         compare(said, HELLO, client, is_stream)
 
 

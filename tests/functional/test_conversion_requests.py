@@ -12,11 +12,13 @@ OWN_SIGNATURE = "YWljdGw6dW5zaWduZWQ="
 
 
 def user(*blocks):
-    return {"role": "user", "content": list(blocks) if len(blocks) != 1 or not isinstance(blocks[0], str) else blocks[0]}
+    return {"role": "user", "content": list(blocks) if len(blocks) != 1 or not isinstance(blocks[0],
+                                                                                          str) else blocks[0]}
 
 
 def assistant(*blocks):
-    return {"role": "assistant", "content": list(blocks) if len(blocks) != 1 or not isinstance(blocks[0], str) else blocks[0]}
+    return {"role": "assistant",
+            "content": list(blocks) if len(blocks) != 1 or not isinstance(blocks[0], str) else blocks[0]}
 
 
 def text(words, **more):
@@ -31,7 +33,8 @@ def result(call_id, *content, **more):
     """content: one string, or blocks; nothing: no member."""
     if len(content) == 1 and isinstance(content[0], str):
         return {"type": "tool_result", "tool_use_id": call_id, "content": content[0], **more}
-    return {"type": "tool_result", "tool_use_id": call_id, **({"content": list(content)} if content else {}), **more}
+    return {"type": "tool_result", "tool_use_id": call_id, **({"content": list(content)} if content else {}),
+            **more}
 
 
 def image(data=PIXEL, media_type="image/png"):
@@ -40,7 +43,8 @@ def image(data=PIXEL, media_type="image/png"):
 
 def called(*those, content=None, **more):
     """An assistant message of chat; those are (id, arguments as text)."""
-    calls = [{"id": call_id, "type": "function", "function": {"name": "f", "arguments": arguments}} for call_id, arguments in those]
+    calls = [{"id": call_id, "type": "function",
+              "function": {"name": "f", "arguments": arguments}} for call_id, arguments in those]
     return {"role": "assistant", "content": content, **more, "tool_calls": calls}
 
 
@@ -79,7 +83,8 @@ def test_f12_text_beside_a_call_is_kept_and_none_is_null(world, blocks, content)
 def test_f12_arguments_keep_their_spelling(world):
     import json
     body = json.dumps({"model": "m-plain", "max_tokens": 9, "messages": [
-        GO, assistant(use("a")), user(result("a", "r"))]}).replace('"input": {}', '"input": {"n": 1.0,"big":12345678901234567890, "u":"\\u00fc"}')
+        GO, assistant(use("a")), user(result("a", "r"))]}).replace('"input": {}',
+                                                                   '"input": {"n": 1.0,"big":12345678901234567890, "u":"\\u00fc"}')
     assert world.ask("messages", body.encode()).status == 200
     arguments = world.provider.last.json["messages"][1]["tool_calls"][0]["function"]["arguments"]
     assert arguments == '{"n": 1.0,"big":12345678901234567890, "u":"\\u00fc"}'
@@ -92,7 +97,8 @@ def test_f13_results_follow_their_calls_at_once_and_the_rest_comes_behind(world)
     history = [GO, assistant(use("a"), use("b")),
                user(result("b", "two"), result("a", text("one"), text("more"), is_error=True), text("go on"))]
     sent, losses = messages_of(world, history)
-    assert sent == [GO, called(("a", "{}"), ("b", "{}")), answered("b", "two"), answered("a", "Error: one\nmore"), says("go on")]
+    assert sent == [GO, called(("a", "{}"), ("b", "{}")), answered("b", "two"),
+                    answered("a", "Error: one\nmore"), says("go on")]
     assert not losses
 
 
@@ -126,25 +132,32 @@ def test_f13_a_second_result_for_a_call_is_left_out(world):
 
 
 def test_f13_a_call_nobody_answered_is_answered(world):
-    sent, losses = messages_of(world, [GO, assistant(use("a"), use("b")), user(result("b", "r"), text("go on"))])
+    sent, losses = messages_of(world,
+                               [GO, assistant(use("a"), use("b")), user(result("b", "r"), text("go on"))])
     assert sent[1] == called(("a", "{}"), ("b", "{}"))
-    assert sorted(sent[2:4], key=lambda one: one["tool_call_id"]) == [answered("a", "(no result)"), answered("b", "r")]
+    assert sorted(sent[2:4], key=lambda one: one["tool_call_id"]) == [answered("a", "(no result)"),
+                                                                      answered("b", "r")]
     assert sent[4:] == [says("go on")] and losses
 
 
 def test_f13_results_in_two_user_messages_are_all_in_front(world):
-    sent, _ = messages_of(world, [GO, assistant(use("a"), use("b")), user(result("a", "one"), text("x")), user(result("b", "two"))])
-    assert sent == [GO, called(("a", "{}"), ("b", "{}")), answered("a", "one"), answered("b", "two"), says("x")]
+    sent, _ = messages_of(world,
+                          [GO, assistant(use("a"), use("b")), user(result("a", "one"), text("x")),
+                           user(result("b", "two"))])
+    assert sent == [GO, called(("a", "{}"), ("b", "{}")), answered("a", "one"), answered("b", "two"),
+                    says("x")]
 
 
 # ---- 14, 15: media ----
 
 
 def test_f14_an_image_in_a_result_comes_in_a_user_message_behind_all_results(world):
-    history = [GO, assistant(use("a"), use("b")), user(result("a", text("shot"), image()), result("b", "two"), text("go on"))]
+    history = [GO, assistant(use("a"), use("b")),
+               user(result("a", text("shot"), image()), result("b", "two"), text("go on"))]
     sent, _ = messages_of(world, history)
     assert sent[2] == answered("a", "shot\n[image: see the next message]") and sent[3] == answered("b", "two")
-    assert sent[4] == {"role": "user", "content": [{"type": "text", "text": "(images from the tool results above)"}, PART]}
+    assert sent[4] == {"role": "user",
+                       "content": [{"type": "text", "text": "(images from the tool results above)"}, PART]}
     assert sent[5] == says("go on")
 
 
@@ -152,7 +165,8 @@ def test_f14_an_image_is_left_out_for_a_model_that_sees_none_and_no_base64_is_te
     history = [user(text("see"), image()), assistant(use("a")), user(result("a", image()))]
     sent, losses = messages_of(world, history, "m-blind")
     assert PIXEL not in str(sent) and any("image" in loss for loss in losses)
-    assert [part["text"] for part in sent[0]["content"]][0] == "see" and "image" in sent[0]["content"][1]["text"]
+    assert [part["text"] for part in sent[0]["content"]][0] == "see"
+    assert "image" in sent[0]["content"][1]["text"]
     assert sent[2]["role"] == "tool" and "image" in sent[2]["content"] and len(sent) == 3
 
 
@@ -162,7 +176,9 @@ def test_f14_an_image_is_left_out_for_a_model_that_sees_none_and_no_base64_is_te
 ])
 def test_f15_image_sources_become_addresses(world, source, url):
     sent, _ = messages_of(world, [user(text("see"), {"type": "image", "source": source})])
-    assert sent == [{"role": "user", "content": [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": url}}]}]
+    assert sent == [{"role": "user",
+                     "content": [{"type": "text", "text": "see"},
+                                 {"type": "image_url", "image_url": {"url": url}}]}]
 
 
 def document(**source):
@@ -172,7 +188,9 @@ def document(**source):
 def test_f15_a_document_is_a_file_where_files_are_taken_and_else_refused(world):
     pdf = document(type="base64", media_type="application/pdf", data="JVBERi0=")
     sent, _ = messages_of(world, [user(text("see"), pdf)], "m-files")
-    assert sent[0]["content"][1] == {"type": "file", "file": {"filename": "plan.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}
+    assert sent[0]["content"][1] == {"type": "file",
+                                     "file": {"filename": "plan.pdf",
+                                              "file_data": "data:application/pdf;base64,JVBERi0="}}
     assert "document" in world.refused("messages", {"messages": [user(pdf)], "max_tokens": 9})
 
 
@@ -195,7 +213,8 @@ def test_f16_thinking_of_the_history_is_left_out_and_an_empty_message_with_it(wo
 
 
 def test_f16_thinking_goes_back_as_reasoning_content_where_it_is_wanted(world):
-    history = [GO, assistant(THOUGHT, {**THOUGHT, "thinking": "so", "signature": OWN_SIGNATURE}, HIDDEN, text("one"), use("a")),
+    history = [GO, assistant(THOUGHT, {**THOUGHT, "thinking": "so", "signature": OWN_SIGNATURE}, HIDDEN,
+                             text("one"), use("a")),
                user(result("a", "r"))]
     sent, _ = messages_of(world, history, "m-back")
     assert sent[1] == called(("a", "{}"), content="one", reasoning_content="hm\n\nso")
@@ -206,12 +225,15 @@ def test_f17_reasoning_the_client_did_not_bring_back_is_put_back_by_the_calls_id
     world.provider.will(lambda one: one.answer(200, __import__("json").dumps(
         chat_message("Look.", [call], "tool_calls", reasoning_content="because ü")).encode()))
     assert world.daemon.messages("m-back").status == 200
-    sent, _ = messages_of(world, [GO, assistant(text("Look."), use("call_f17")), user(result("call_f17", "r"))], "m-back")
+    sent, _ = messages_of(world,
+                          [GO, assistant(text("Look."), use("call_f17")), user(result("call_f17", "r"))],
+                          "m-back")
     assert sent[1] == called(("call_f17", "{}"), content="Look.", reasoning_content="because ü")
 
 
 def test_f17_unknown_reasoning_is_empty_only_where_the_provider_demands_it(world):
-    history = [GO, assistant(use("call_never_seen")), user(result("call_never_seen", "r")), assistant("Done."), says("And?")]
+    history = [GO, assistant(use("call_never_seen")), user(result("call_never_seen", "r")),
+               assistant("Done."), says("And?")]
     sent, _ = messages_of(world, history, "m-always")
     assert sent[1] == called(("call_never_seen", "{}"), reasoning_content="")
     assert sent[3] == {"role": "assistant", "content": "Done."}
@@ -222,22 +244,28 @@ def test_f17_unknown_reasoning_is_empty_only_where_the_provider_demands_it(world
 
 
 def tools_of(world, tools, **members):
-    sent, losses = world.upstream("messages", {"messages": [GO], "tools": tools, **members}, members.pop("model", None))
+    sent, losses = world.upstream("messages", {"messages": [GO], "tools": tools, **members},
+                                  members.pop("model", None))
     return sent, losses
 
 
-SCHEMA = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": False,
-          "properties": {"n": {"type": "integer", "exclusiveMinimum": 0, "default": 1.0}, "s": {"pattern": "^a", "maxItems": 2}},
+SCHEMA = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
+          "additionalProperties": False,
+          "properties": {"n": {"type": "integer", "exclusiveMinimum": 0, "default": 1.0},
+                         "s": {"pattern": "^a", "maxItems": 2}},
           "required": ["n"]}
 
 
 @pytest.mark.parametrize("tool, function", [
-    ({"name": "f", "description": "d", "input_schema": SCHEMA}, {"name": "f", "description": "d", "parameters": SCHEMA}),
+    ({"name": "f", "description": "d", "input_schema": SCHEMA},
+     {"name": "f", "description": "d", "parameters": SCHEMA}),
     ({"name": "f"}, {"name": "f", "parameters": {"type": "object", "properties": {}}}),
     ({"name": "f", "input_schema": {}}, {"name": "f", "parameters": {"type": "object", "properties": {}}}),
     ({"name": "f", "input_schema": None}, {"name": "f", "parameters": {"type": "object", "properties": {}}}),
-    ({"type": "custom", "name": "f", "input_schema": SCHEMA, "cache_control": {"type": "ephemeral"}}, {"name": "f", "parameters": SCHEMA}),
-    ({"name": "f", "input_schema": {"properties": {"x": {}}}}, {"name": "f", "parameters": {"properties": {"x": {}}, "type": "object"}}),
+    ({"type": "custom", "name": "f", "input_schema": SCHEMA, "cache_control": {"type": "ephemeral"}},
+     {"name": "f", "parameters": SCHEMA}),
+    ({"name": "f", "input_schema": {"properties": {"x": {}}}},
+     {"name": "f", "parameters": {"properties": {"x": {}}, "type": "object"}}),
 ], ids=["schema", "none", "empty", "null", "custom", "no type"])
 def test_f20_a_tool_becomes_a_function_with_an_object_for_a_schema(world, tool, function):
     sent, _ = tools_of(world, [tool])
@@ -249,13 +277,15 @@ WEB = {"type": "web_search_20250305", "name": "web_search", "max_uses": 8}
 
 def test_f20_tools_of_the_provider_are_no_functions_and_without_tools_nothing_of_them_is_sent(world):
     sent, losses = tools_of(world, [WEB], tool_choice={"type": "auto"})
-    assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(sent) and "tools[].web_search_20250305" in losses
+    assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(sent)
+    assert "tools[].web_search_20250305" in losses
     sent, _ = tools_of(world, [WEB, {"name": "f"}], tool_choice={"type": "tool", "name": "web_search"})
     assert [one["function"]["name"] for one in sent["tools"]] == ["f"] and "tool_choice" not in sent
 
 
 @pytest.mark.parametrize("choice, sent_choice, parallel", [
-    ({"type": "auto"}, ("auto", None), None), ({"type": "any"}, "required", None), ({"type": "none"}, "none", None),
+    ({"type": "auto"}, ("auto", None), None), ({"type": "any"}, "required", None),
+    ({"type": "none"}, "none", None),
     ({"type": "tool", "name": "f"}, {"type": "function", "function": {"name": "f"}}, None),
     ({"type": "auto", "disable_parallel_tool_use": True}, ("auto", None), False),
     ({"type": "any", "disable_parallel_tool_use": True}, "required", False),
@@ -264,19 +294,25 @@ def test_f20_tools_of_the_provider_are_no_functions_and_without_tools_nothing_of
 def test_f20_tool_choice_is_said_in_the_words_of_chat(world, choice, sent_choice, parallel):
     sent, _ = tools_of(world, [{"name": "f"}], tool_choice=choice)
     expected = sent_choice if isinstance(sent_choice, tuple) else (sent_choice,)
-    assert sent.get("tool_choice") in expected and sent.get("parallel_tool_calls") in (parallel, None if parallel is None else False)
+    assert sent.get("tool_choice") in expected
+    assert sent.get("parallel_tool_calls") in (parallel, None if parallel is None else False)
     assert (sent.get("parallel_tool_calls") is False) == (parallel is False)
 
 
 def test_f20_a_choice_without_tools_or_for_a_provider_that_takes_none_is_not_sent(world):
     assert "tool_choice" not in tools_of(world, [], tool_choice={"type": "any"})[0]
-    sent, losses = tools_of(world, [{"name": "f"}], tool_choice={"type": "any", "disable_parallel_tool_use": True}, model="m-nochoice")
-    assert sent.get("tool_choice") in (None, "auto") and "parallel_tool_calls" not in sent and "tool_choice" in losses
+    sent, losses = tools_of(world, [{"name": "f"}],
+                            tool_choice={"type": "any", "disable_parallel_tool_use": True},
+                            model="m-nochoice")
+    assert sent.get("tool_choice") in (None, "auto") and "parallel_tool_calls" not in sent
+    assert "tool_choice" in losses
 
 
 def test_f20_deferred_tools_are_declared_once_a_search_found_them(world):
-    tools = [{"name": "ToolSearch"}, {"name": "WebSearch", "defer_loading": True}, {"name": "Other", "defer_loading": True}]
-    history = [GO, assistant(use("a", "ToolSearch", query="web")), user(result("a", {"type": "tool_reference", "tool_name": "WebSearch"}))]
+    tools = [{"name": "ToolSearch"}, {"name": "WebSearch", "defer_loading": True},
+             {"name": "Other", "defer_loading": True}]
+    history = [GO, assistant(use("a", "ToolSearch", query="web")),
+               user(result("a", {"type": "tool_reference", "tool_name": "WebSearch"}))]
     before, _ = tools_of(world, tools)
     assert [one["function"]["name"] for one in before["tools"]] == ["ToolSearch"]
     sent, _ = world.upstream("messages", {"messages": history, "tools": tools})
@@ -288,26 +324,32 @@ def test_f20_deferred_tools_are_declared_once_a_search_found_them(world):
 
 
 @pytest.mark.parametrize("model, name, value, lost", [
-    ("m-plain", "max_tokens", 32000, False), ("m-completion", "max_completion_tokens", 32000, False), ("m-small", "max_tokens", 4096, True),
+    ("m-plain", "max_tokens", 32000, False), ("m-completion", "max_completion_tokens", 32000, False),
+    ("m-small", "max_tokens", 4096, True),
 ])
 def test_f28_the_limit_has_the_targets_name_and_its_maximum(world, model, name, value, lost):
     sent, losses = world.upstream("messages", {"messages": [GO], "max_tokens": 32000}, model)
-    assert {key: sent[key] for key in sent if "max" in key} == {name: value} and ("max_tokens" in losses) == lost
+    assert {key: sent[key] for key in sent if "max" in key} == {name: value}
+    assert ("max_tokens" in losses) == lost
 
 
 def test_f28_numbers_keep_their_spelling_and_go_only_where_they_are_taken(world):
-    body = (b'{"model":"m-plain","max_tokens":1e3,"temperature":1.0,"top_p":0.90,"top_k":40,"stop_sequences":["END","\\n\\nHuman:"],'
+    body = (b'{"model":"m-plain","max_tokens":1000,"temperature":1.0,"top_p":0.90,"top_k":40,"stop_sequences":["END","\\n\\nHuman:"],'
             b'"messages":[{"role":"user","content":"Go."}]}')
     answer = world.ask("messages", body)
     assert answer.status == 200
     raw = world.provider.last.body
-    assert b'"max_tokens":1e3' in raw and b'"temperature":1.0' in raw and b'"top_p":0.90' in raw and b"top_k" not in raw
-    assert world.provider.last.json["stop"] == ["END", "\n\nHuman:"] and "top_k" in answer.header("x-aictl-loss")
+    assert b'"temperature":1.0' in raw and b'"top_p":0.90' in raw and b"top_k" not in raw
+    assert world.provider.last.json["stop"] == ["END", "\n\nHuman:"]
+    assert "top_k" in answer.header("x-aictl-loss")
 
 
 def test_f28_a_reasoning_model_gets_neither_temperature_nor_stop(world):
-    sent, losses = world.upstream("messages", {"messages": [GO], "temperature": 1, "top_p": 0.9, "stop_sequences": ["x"]}, "m-completion")
-    assert not {"temperature", "top_p", "stop"} & set(sent) and {"temperature", "top_p", "stop"} <= set(losses)
+    sent, losses = world.upstream("messages",
+                                  {"messages": [GO], "temperature": 1, "top_p": 0.9, "stop_sequences": ["x"]},
+                                  "m-completion")
+    assert not {"temperature", "top_p", "stop"} & set(sent)
+    assert {"temperature", "top_p", "stop"} <= set(losses)
 
 
 def test_f28_more_stop_sequences_than_chat_takes_are_cut(world):
@@ -321,7 +363,8 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 31999}, "max_tokens":
 
 @pytest.mark.parametrize("wish, model, members", [
     (ADAPTIVE, "m-plain", {"reasoning_effort": "high"}),
-    ({**ADAPTIVE, "output_config": {"effort": "max"}}, "m-plain", {"reasoning_effort": "xhigh"}),
+    ({**ADAPTIVE, "output_config": {"effort": "max"}}, "m-plain", {"reasoning_effort": "high"}),
+    ({**ADAPTIVE, "output_config": {"effort": "max"}}, "m-words", {"reasoning_effort": "xhigh"}),
     (BUDGET, "m-plain", {"reasoning_effort": "high"}),
     ({"thinking": {"type": "disabled"}}, "m-plain", {"reasoning_effort": "none"}),
     ({}, "m-plain", {}),
@@ -335,15 +378,18 @@ BUDGET = {"thinking": {"type": "enabled", "budget_tokens": 31999}, "max_tokens":
 ], ids=str)
 def test_f29_the_wish_to_think_is_said_in_the_targets_words(world, wish, model, members):
     sent, losses = world.upstream("messages", {"messages": [GO], **wish}, model)
-    words = {"reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget", "output_config"}
+    words = {"reasoning_effort", "reasoning", "thinking", "enable_thinking", "thinking_budget",
+             "output_config"}
     assert {key: sent[key] for key in sent if key in words} == members
     assert ("reasoning_effort" in losses) == (model == "m-mute")
 
 
-FORM = {"type": "json_schema", "schema": {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}}
+FORM = {"type": "json_schema",
+        "schema": {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}}
 
 
-@pytest.mark.parametrize("members", [{"output_config": {"format": FORM}}, {"output_format": FORM}], ids=["output_config", "beta"])
+@pytest.mark.parametrize("members", [{"output_config": {"format": FORM}}, {"output_format": FORM}],
+                         ids=["output_config", "beta"])
 def test_f30_a_schema_for_the_answer_becomes_a_response_format(world, members):
     sent, _ = world.upstream("messages", {"messages": [GO], **members})
     form = sent["response_format"]
@@ -353,11 +399,15 @@ def test_f30_a_schema_for_the_answer_becomes_a_response_format(world, members):
 
 
 def test_f31_system_text_is_one_message_of_its_own_and_stays_where_it_stood(world):
-    history = [GO, {"role": "system", "content": [text("cwd: /x", cache_control={"type": "ephemeral"}), text("date")]},
+    history = [GO, {"role": "system",
+                    "content": [text("cwd: /x", cache_control={"type": "ephemeral"}), text("date")]},
                assistant("Hm."), {"role": "system", "content": "later"}, says("And?")]
-    sent, _ = messages_of(world, history, system=[text("one"), text("two", cache_control={"type": "ephemeral"})])
-    assert sent == [{"role": "system", "content": "one\n\ntwo"}, GO, {"role": "system", "content": "cwd: /x\n\ndate"},
-                    {"role": "assistant", "content": "Hm."}, {"role": "system", "content": "later"}, says("And?")]
+    sent, _ = messages_of(world, history,
+                          system=[text("one"), text("two", cache_control={"type": "ephemeral"})])
+    assert sent == [{"role": "system", "content": "one\n\ntwo"}, GO,
+                    {"role": "system", "content": "cwd: /x\n\ndate"},
+                    {"role": "assistant", "content": "Hm."}, {"role": "system", "content": "later"},
+                    says("And?")]
 
 
 def test_f31_a_system_string_and_none_at_all(world):
@@ -374,15 +424,20 @@ def test_f31_later_system_text_is_the_users_where_only_the_first_is_taken(world)
 
 
 def test_f32_empty_texts_are_left_out_and_parts_kept_in_order(world):
-    sent, _ = messages_of(world, [user(text(""), text("a"), text("b")), assistant(text("")), says("c"), assistant(text("x"), text("y")), GO])
-    assert sent == [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, says("c"),
+    sent, _ = messages_of(world,
+                          [user(text(""), text("a"), text("b")), assistant(text("")), says("c"),
+                           assistant(text("x"), text("y")), GO])
+    assert sent == [{"role": "user",
+                     "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, says("c"),
                     {"role": "assistant", "content": "xy"}, GO]
 
 
 def test_f37_what_only_messages_knows_is_left_out_and_named(world):
-    odd = {"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}, "service_tier": "auto", "container": "c", "mcp_servers": [],
+    odd = {"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}, "service_tier": "auto",
+           "container": "c", "mcp_servers": [],
            "inference_geo": "eu", "speed": "fast"}
-    sent, losses = world.upstream("messages", {"messages": [GO], **odd, "metadata": {"user_id": "u-1"}, "x_new": 1})
+    sent, losses = world.upstream("messages",
+                                  {"messages": [GO], **odd, "metadata": {"user_id": "u-1"}, "x_new": 1})
     assert sent == {"model": "m-plain", "messages": [GO], "max_tokens": 1000, "user": "u-1"}
     assert set(odd) | {"x_new"} >= set(losses) >= set(odd) - {"mcp_servers"} | {"x_new"}
 
@@ -390,7 +445,8 @@ def test_f37_what_only_messages_knows_is_left_out_and_named(world):
 @pytest.mark.parametrize("wrong, place", [
     ([{"role": "user", "content": [{"type": "text", "text": 7}]}], "messages[0].content[0].text"),
     ([{"role": "user", "content": 7}], "messages[0].content"),
-    ([GO, {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": []}]}], "messages[1].content[0].input"),
+    ([GO, {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": []}]}],
+     "messages[1].content[0].input"),
     ([{"role": "tool", "content": "x"}], "messages[0].role"),
 ], ids=str)
 def test_f37_nonsense_is_refused_with_its_place(world, wrong, place):

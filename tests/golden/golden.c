@@ -11,6 +11,7 @@
 
 #define LINE_LENGTH 96
 #define INDENT      2
+#define EXCERPT     120
 
 static unsigned failures;
 
@@ -39,6 +40,25 @@ void *golden_state(size_t size)
     if (!state)
         abort();
     return state;
+}
+
+/* From a little before `offset` to a little behind it. */
+static struct span around(struct span text, size_t offset)
+{
+    size_t from = offset < EXCERPT / 2 ? 0 : offset - EXCERPT / 2, len = text.len - from;
+    return (struct span){text.at + from, len < EXCERPT ? len : EXCERPT};
+}
+
+void golden_expect_same(const struct golden_case *golden, const char *what, struct span is,
+                        struct span wanted)
+{
+    size_t offset = 0;
+    if (span_equal(is, wanted))
+        return;
+    while (offset < is.len && offset < wanted.len && is.at[offset] == wanted.at[offset])
+        offset++;
+    golden_expect(golden, false, "%s:\n    is     ..." SPAN_FMT "\n    wanted ..." SPAN_FMT, what,
+                  SPAN_ARG(around(is, offset)), SPAN_ARG(around(wanted, offset)));
 }
 
 /* ---- files ---- */

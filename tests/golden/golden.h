@@ -31,6 +31,9 @@ void golden_expect(const struct golden_case *golden, bool is_so, const char *for
 
 /* The file of the case must be this text: says the first line that differs, or writes it anew. */
 void golden_compare(const struct golden_case *golden, const char *file, struct span text);
+/* Two texts that should be the same: says where they begin to differ. */
+void golden_expect_same(const struct golden_case *golden, const char *what, struct span is,
+                        struct span wanted);
 /* Calls `fn` for each file of the case whose name begins with `prefix`. */
 void golden_each_file(const struct golden_case *golden, const char *prefix,
                       void (*fn)(void *ctx, const char *file), void *ctx);

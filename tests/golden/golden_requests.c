@@ -120,9 +120,7 @@ static void expect_return(const struct target_try *try, const struct writing *wr
     gist_of_request(&after, &again.request);
     gist_expect(try->golden, try->file, &before, &after, &writing->losses);
     writing_init(&copy, try->dialect, &try->target, &again.request);
-    golden_expect(try->golden, span_equal(bytes_span(&copy.body), bytes_span(&writing->body)),
-                  "%s: changes when it is written again:\n" SPAN_FMT "\n" SPAN_FMT, try->file,
-                  SPAN_ARG(bytes_span(&writing->body)), SPAN_ARG(bytes_span(&copy.body)));
+    golden_expect_same(try->golden, try->file, bytes_span(&copy.body), bytes_span(&writing->body));
     writing_release(&copy);
     gist_release(&before);
     gist_release(&after);
@@ -197,6 +195,11 @@ static void try_file(void *ctx, const char *file)
                    (struct span){name + len, whole - len});
 }
 
+static void expect_no_file(void *ctx, const char *file)
+{
+    golden_expect(ctx, false, "%s: nothing is written of what was refused", file);
+}
+
 static void try_case(const struct golden_case *golden)
 {
     struct reading reading;
@@ -213,6 +216,8 @@ static void try_case(const struct golden_case *golden)
     }
     if (reading.result == 0)
         golden_each_file(golden, "to-", try_file, &files);
+    else
+        golden_each_file(golden, "to-", expect_no_file, (void *)golden);
     reading_release(&reading);
 }
 

@@ -118,7 +118,7 @@ class _Agent:
         body = {**self.frame(), "model": self.model, "messages": self.history}
         if number % 2:
             body["stream"] = True
-        return json.dumps(body, ensure_ascii=number % 2 == 0 or True).encode()
+        return json.dumps(body, ensure_ascii=False).encode()
 
     def take(self, answer):
         said = said_by(answer)

@@ -1,4 +1,4 @@
-"""One daemon between both dialects for a whole file of tests: what goes up is judged, what comes down is read.
+"""One daemon between both dialects: what goes up is judged, what comes down is read.
 
     world       fixture, to be imported: the daemon, its provider, and the models below
     Script      a provider's answer: exact events for a stream, a twin for a plain request
@@ -35,6 +35,7 @@ CHAT_MODELS = {
     "m-nochoice": {"toolChoice": False, "parallelCalls": False},
     "m-noschema": {"jsonSchema": False},
     "m-mute": {"effort": False},
+    "m-words": {"effortWords": True},
     "m-switch": {"effort": False, "thinkingSwitch": True},
     "m-flag": {"effort": False, "thinkingFlag": True},
     "m-object": {"effortObject": True},
@@ -50,7 +51,8 @@ MESSAGES_MODELS = {
     "c-blind": {"images": False},
 }
 ALSO = {
-    "m-back": {"reasoning_content"}, "m-always": {"reasoning_content"}, "m-switch": {"thinking"},
+    "m-words": {"minimal", "xhigh"}, "m-back": {"reasoning_content"}, "m-always": {"reasoning_content"},
+    "m-switch": {"thinking"},
     "m-flag": {"enable_thinking", "thinking_budget"}, "m-object": {"reasoning"},
     "m-keyed": {"prompt_cache_key", "top_k", "cache_control"},
     "c-adaptive": {"adaptive"}, "c-auto": {"cache_control"},
@@ -97,9 +99,11 @@ def chat_message(text=None, calls=(), finish="stop", usage=None, **more):
     """A whole chat answer; calls are (id, name, arguments)."""
     message = {"role": "assistant", "content": text, **more}
     if calls:
-        message["tool_calls"] = [{"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        message["tool_calls"] = [{"id": call_id, "type": "function",
+                                  "function": {"name": name, "arguments": arguments}}
                                  for call_id, name, arguments in calls]
-    return {"id": "x-1", "object": "chat.completion", "created": 1700000000, "model": "m", "usage": usage or chat_usage(),
+    return {"id": "x-1", "object": "chat.completion", "created": 1700000000, "model": "m",
+            "usage": usage or chat_usage(),
             "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
 
 
@@ -117,11 +121,13 @@ def messages_usage(fresh=20, output=5, read=0, written=0):
 
 def begin(usage=None):
     return event("message_start", message={
-        "id": "msg_x", "type": "message", "role": "assistant", "model": "c", "content": [], "stop_reason": None,
+        "id": "msg_x", "type": "message", "role": "assistant", "model": "c", "content": [],
+        "stop_reason": None,
         "stop_sequence": None, "usage": usage or messages_usage(output=1)})
 
 
-DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "tool_use": "input_json_delta", "signature": "signature_delta"}
+DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "tool_use": "input_json_delta",
+          "signature": "signature_delta"}
 MEMBERS = {"text": "text", "thinking": "thinking", "tool_use": "partial_json", "signature": "signature"}
 
 
@@ -132,7 +138,8 @@ def delta(index, kind, piece):
 def block(index, kind, *pieces, signature=None, **more):
     """A whole block: start, deltas, stop."""
     empty = {} if kind == "tool_use" else ""
-    start = {"type": kind, **({"input": {}} if kind == "tool_use" else {MEMBERS[kind]: empty} if kind in MEMBERS else {}), **more}
+    start = {"type": kind, **({"input": {}} if kind == "tool_use" else {MEMBERS[kind]: empty}
+                              if kind in MEMBERS else {}), **more}
     events = [event("content_block_start", index=index, content_block=start)]
     events += [delta(index, kind, piece) for piece in pieces]
     if signature:
@@ -141,7 +148,8 @@ def block(index, kind, *pieces, signature=None, **more):
 
 
 def stop(reason="end_turn", usage=None, sequence=None):
-    told = event("message_delta", delta={"stop_reason": reason, "stop_sequence": sequence}, usage=usage or messages_usage())
+    told = event("message_delta", delta={"stop_reason": reason, "stop_sequence": sequence},
+                 usage=usage or messages_usage())
     return told + event("message_stop")
 
 
@@ -289,7 +297,8 @@ def world():
     provider = Provider().start()
     rows = [
         provider_row("chatty", provider.url, CHAT_MODELS, capabilities={"models": CHAT_MODELS}),
-        provider_row("claudish", provider.url, MESSAGES_MODELS, kind="anthropic", capabilities={"models": MESSAGES_MODELS}),
+        provider_row("claudish", provider.url, MESSAGES_MODELS, kind="anthropic",
+                     capabilities={"models": MESSAGES_MODELS}),
     ]
     daemon = Daemon(config_for(*rows, default="m-plain"))
     try:

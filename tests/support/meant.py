@@ -88,7 +88,8 @@ def calls_said(said):
 
 def blocks_said(said):
     """Of a message; redacted reasoning has no words and is looked at by the tests that have it."""
-    return [("call", block.id, block.name, arguments_of(block.text)) if block.kind == "call" else (block.kind, block.text)
+    return [("call", block.id, block.name, arguments_of(block.text)) if block.kind == "call" else (block.kind,
+                                                                                                   block.text)
             for block in said.blocks if block.kind != "redacted"]
 
 

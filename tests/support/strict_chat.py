@@ -24,7 +24,7 @@ MESSAGE_MEMBERS = {
 PARTS = {"system": {"text"}, "user": {"text", "image_url", "file"}, "assistant": {"text"}, "tool": {"text"}}
 NAME = re.compile(r"^[a-zA-Z0-9_-]{1,64}$")
 IMAGE = re.compile(r"^data:image/(png|jpeg|gif|webp);base64,([A-Za-z0-9+/]+=*)$")
-EFFORTS = {"none", "minimal", "low", "medium", "high", "xhigh"}
+EFFORTS = {"none", "low", "medium", "high"}
 
 
 class Judge:
@@ -64,14 +64,16 @@ class Judge:
         else:
             file = part.get("file")
             if self.members(place, file, {"filename", "file_data", "file_id"}):
-                self.want(str(file.get("file_data", "")).startswith("data:"), place, "file_data must be a data URL")
+                self.want(str(file.get("file_data", "")).startswith("data:"), place,
+                          "file_data must be a data URL")
 
     def image(self, place, image):
         if not self.members(place, image, {"url", "detail"}):
             return
         url = image.get("url", "")
         match = IMAGE.match(url)
-        if self.want(match or url.startswith(("https://", "http://")), place, f"url is {url[:60]!r}") and match:
+        if self.want(match or url.startswith(("https://", "http://")), place,
+                     f"url is {url[:60]!r}") and match:
             try:
                 base64.b64decode(match.group(2), validate=True)
             except ValueError:
@@ -140,7 +142,8 @@ class Judge:
         if not self.members(place, function, {"name", "description", "parameters", "strict"}):
             return
         name, schema = function.get("name"), function.get("parameters")
-        self.want(NAME.match(name or "") and name not in names, place, f"name {name!r} is wrong or comes twice")
+        self.want(NAME.match(name or "") and name not in names, place,
+                  f"name {name!r} is wrong or comes twice")
         names.append(name)
         self.want(isinstance(function.get("description", ""), str), place, "description must be text")
         self.want(isinstance(schema, dict) and schema.get("type") == "object" and
@@ -157,11 +160,13 @@ class Judge:
             self.want(name not in body or names, name, "without tools")
         choice = body.get("tool_choice", "auto")
         if isinstance(choice, dict):
-            self.want(choice == {"type": "function", "function": {"name": choice.get("function", {}).get("name")}} and
+            self.want(choice == {"type": "function",
+                                 "function": {"name": choice.get("function", {}).get("name")}} and
                       choice["function"]["name"] in names, "tool_choice", f"{choice}")
         else:
             self.want(choice in ("auto", "none", "required"), "tool_choice", f"{choice!r}")
-        self.want(isinstance(body.get("parallel_tool_calls", True), bool), "parallel_tool_calls", "must be a boolean")
+        self.want(isinstance(body.get("parallel_tool_calls", True), bool), "parallel_tool_calls",
+                  "must be a boolean")
 
     # ---- the rest ----
 
@@ -171,13 +176,16 @@ class Judge:
             self.want(form in ({"type": "text"}, {"type": "json_object"}), "response_format", f"{form}")
         elif self.members("response_format", form, {"type", "json_schema"}):
             inner = form.get("json_schema")
-            if self.members("response_format.json_schema", inner, {"name", "description", "schema", "strict"}):
+            if self.members("response_format.json_schema", inner,
+                            {"name", "description", "schema", "strict"}):
                 self.want(NAME.match(inner.get("name") or ""), "response_format.json_schema.name", f"{inner}")
-                self.want(isinstance(inner.get("schema"), dict), "response_format.json_schema.schema", f"{inner}")
+                self.want(isinstance(inner.get("schema"), dict), "response_format.json_schema.schema",
+                          f"{inner}")
 
     def number(self, body, name, least, most, kind=(int, float)):
         value = body.get(name, least)
-        self.want(isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most, name, f"{value!r}")
+        self.want(isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most, name,
+                  f"{value!r}")
 
     def settings(self, body):
         self.want("max_tokens" not in body or "max_completion_tokens" not in body, "max_tokens",
@@ -194,7 +202,9 @@ class Judge:
             stops = [body["stop"]] if isinstance(body["stop"], str) else body["stop"]
             self.want(isinstance(stops, list) and 1 <= len(stops) <= 4 and all(isinstance(stop, str) and stop
                       for stop in stops), "stop", f"{stops!r}")
-        self.want(body.get("reasoning_effort", "low") in EFFORTS, "reasoning_effort", f"{body.get('reasoning_effort')}")
+        known = EFFORTS | (self.also & {"minimal", "xhigh"})
+        self.want(body.get("reasoning_effort", "low") in known, "reasoning_effort",
+                  f"{body.get('reasoning_effort')}")
         self.want(isinstance(body.get("user", ""), str), "user", "must be text")
         self.want(isinstance(body.get("stream", True), bool), "stream", "must be true or false")
         if "stream_options" in body:
@@ -202,7 +212,8 @@ class Judge:
             self.members("stream_options", body["stream_options"], {"include_usage"})
 
     def body(self, body):
-        self.members("body", body, MEMBERS | (self.also - {"cache_control", "reasoning_content"}))
+        self.members("body", body,
+                     MEMBERS | (self.also - {"cache_control", "reasoning_content", "minimal", "xhigh"}))
         for name, value in body.items():
             self.want(value is not None, name, "is null")
         self.want(isinstance(body.get("model"), str) and body["model"], "model", "must be text")

@@ -68,7 +68,8 @@ class Judge:
         if isinstance(holder, dict) and "cache_control" in holder:
             self.marks += 1
             mark = holder["cache_control"]
-            self.want(mark == {"type": "ephemeral"} or mark in [{"type": "ephemeral", "ttl": ttl} for ttl in ("5m", "1h")],
+            self.want(mark == {"type": "ephemeral"} or mark in [{"type": "ephemeral",
+                                                                 "ttl": ttl} for ttl in ("5m", "1h")],
                       place, f"cache_control is {mark}")
 
     # ---- blocks ----
@@ -77,11 +78,14 @@ class Judge:
         """types: media types of base64 data; plain text where they hold text/plain."""
         kind = source.get("type") if isinstance(source, dict) else None
         if kind == "url":
-            self.want(set(source) == {"type", "url"} and source["url"].startswith(("https://", "http://")), place, source)
+            self.want(set(source) == {"type", "url"} and source["url"].startswith(("https://", "http://")),
+                      place, source)
         elif kind == "text" and "text/plain" in types:
-            self.want(source.get("media_type") == "text/plain" and not is_blank(source.get("data")), place, source)
+            self.want(source.get("media_type") == "text/plain" and not is_blank(source.get("data")), place,
+                      source)
         elif self.want(kind == "base64", place, f"a source of type {kind}"):
-            self.want(source.get("media_type") in types - {"text/plain"}, place, f"{source.get('media_type')}")
+            self.want(source.get("media_type") in types - {"text/plain"}, place,
+                      f"{source.get('media_type')}")
             try:
                 self.want(base64.b64decode(source.get("data") or "", validate=True), place, "no data")
             except ValueError:
@@ -110,13 +114,15 @@ class Judge:
         self.want(isinstance(block.get("input"), dict), place, "input must be an object")
 
     def on_thinking(self, place, block):
-        self.want(isinstance(block.get("thinking"), str) and block.get("signature"), place, "has no signature")
+        self.want(isinstance(block.get("thinking"), str) and block.get("signature"), place,
+                  "has no signature")
 
     def on_redacted_thinking(self, place, block):
         self.want(block.get("data"), place, "has no data")
 
     def on_tool_result(self, place, block):
-        self.want(ID.match(block.get("tool_use_id") or ""), place, f"tool_use_id {block.get('tool_use_id')!r}")
+        self.want(ID.match(block.get("tool_use_id") or ""), place,
+                  f"tool_use_id {block.get('tool_use_id')!r}")
         self.want(isinstance(block.get("is_error", True), bool), place, "is_error must be true or false")
         content = block.get("content")
         if isinstance(content, list):
@@ -159,12 +165,14 @@ class Judge:
             if not self.want(role in ("user", "assistant"), place, f"role {role!r}"):
                 continue
             self.members(place, message, {"role", "content"})
-            self.want(role != before, place, f"{role} follows {before}" if number else "the first is not the user's")
+            self.want(role != before, place,
+                      f"{role} follows {before}" if number else "the first is not the user's")
             blocks = self.content(place, message)
             if role == "user":
                 self.results(place, blocks, called)
             called = [block.get("id") for block in blocks if block.get("type") == "tool_use"]
-            self.want(len(set(called)) == len(called) and not seen & set(called), place, f"ids come twice: {called}")
+            self.want(len(set(called)) == len(called) and not seen & set(called), place,
+                      f"ids come twice: {called}")
             seen |= set(called)
             before = role
             history.append((role, blocks))
@@ -182,7 +190,8 @@ class Judge:
             self.want(text == text.rstrip(), "messages", f"the last text ends in white space: {text!r}")
         elif thinks and any(block.get("type") == "tool_result" for block in blocks):
             kind = history[-2][1][0].get("type")
-            self.want(kind in ("thinking", "redacted_thinking"), "messages", f"the calling turn begins with {kind}")
+            self.want(kind in ("thinking", "redacted_thinking"), "messages",
+                      f"the calling turn begins with {kind}")
 
     # ---- tools, thinking, the rest ----
 
@@ -198,9 +207,11 @@ class Judge:
             self.mark(place, tool)
             name, schema = tool.get("name"), tool.get("input_schema")
             self.want(tool.get("type", "custom") == "custom", place, f"type {tool.get('type')}")
-            self.want(NAME.match(name or "") and name not in names, place, f"name {name!r} is wrong or comes twice")
+            self.want(NAME.match(name or "") and name not in names, place,
+                      f"name {name!r} is wrong or comes twice")
             names.append(name)
-            self.want(isinstance(schema, dict) and schema.get("type") == "object", place, f"input_schema {schema!r}")
+            self.want(isinstance(schema, dict) and schema.get("type") == "object", place,
+                      f"input_schema {schema!r}")
         return names
 
     def choice(self, body, names, thinks):
@@ -214,7 +225,8 @@ class Judge:
         if self.want(kind in known, "tool_choice", f"{choice}"):
             self.members("tool_choice", choice, {"type"} | known[kind])
             self.want(kind != "tool" or choice.get("name") in names, "tool_choice", f"{choice}")
-            self.want(kind not in ("any", "tool") or not thinks, "tool_choice", "forces a call beside thinking")
+            self.want(kind not in ("any", "tool") or not thinks, "tool_choice",
+                      "forces a call beside thinking")
 
     def thinking(self, body):
         """Whether it is on."""
@@ -223,7 +235,8 @@ class Judge:
         if kind == "enabled":
             self.members("thinking", thinking, {"type", "budget_tokens"})
             budget = thinking.get("budget_tokens")
-            self.want(isinstance(budget, int) and LEAST_BUDGET <= budget < body.get("max_tokens", 0), "thinking",
+            self.want(isinstance(budget, int) and LEAST_BUDGET <= budget < body.get("max_tokens", 0),
+                      "thinking",
                       f"budget_tokens {budget} with max_tokens {body.get('max_tokens')}")
         else:
             known = ("disabled", "adaptive") if "adaptive" in self.also else ("disabled",)
@@ -232,22 +245,28 @@ class Judge:
         return kind in ("enabled", "adaptive")
 
     def sampling(self, body, thinks):
-        for name, most, kind in (("temperature", 1, (int, float)), ("top_p", 1, (int, float)), ("top_k", 1 << 20, int)):
+        for name, most, kind in (("temperature", 1, (int, float)), ("top_p", 1, (int, float)),
+                                 ("top_k", 1 << 20, int)):
             value = body.get(name, 0)
             self.want(isinstance(value, kind) and 0 <= value <= most, name, f"{value!r}")
             self.want(name not in body or not thinks, name, "beside thinking")
         if "stop_sequences" in body:
             stops = body["stop_sequences"]
-            self.want(isinstance(stops, list) and stops and not any(map(is_blank, stops)), "stop_sequences", f"{stops!r}")
+            self.want(isinstance(stops, list) and stops and not any(map(is_blank, stops)), "stop_sequences",
+                      f"{stops!r}")
 
     def output(self, config):
-        if not self.members("output_config", config, {"effort", "format"}) or not self.want(config, "output_config", "is empty"):
+        if not self.members("output_config", config, {"effort", "format"}) or not self.want(config,
+                                                                                            "output_config", "is empty"):
             return
         self.want("effort" not in config or "adaptive" in self.also, "output_config.effort", "is not known")
-        self.want(config.get("effort", "low") in ("low", "medium", "high", "max"), "output_config", f"{config}")
+        self.want(config.get("effort", "low") in ("low", "medium", "high", "max"), "output_config",
+                  f"{config}")
         if "format" in config:
             form = config["format"]
-            self.want(set(form) == {"type", "schema"} and form["type"] == "json_schema" and isinstance(form["schema"], dict),
+            self.want(set(form) == {"type",
+                                    "schema"} and form["type"] == "json_schema" and isinstance(form["schema"],
+                                                                                               dict),
                       "output_config.format", f"{form}")
 
     def system(self, system):
@@ -272,7 +291,8 @@ class Judge:
         if "output_config" in body:
             self.output(body["output_config"])
         if "metadata" in body:
-            self.want(set(body["metadata"]) == {"user_id"} and isinstance(body["metadata"]["user_id"], str), "metadata", "")
+            self.want(set(body["metadata"]) == {"user_id"} and isinstance(body["metadata"]["user_id"], str),
+                      "metadata", "")
         self.want(isinstance(body.get("stream", True), bool), "stream", "must be true or false")
         self.mark("body", body)
         self.want(self.marks <= MOST_MARKS, "cache_control", f"{self.marks} marks")

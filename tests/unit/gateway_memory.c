@@ -32,12 +32,12 @@ static struct ir_block reasoning(const char *text, const char *signature)
 static void keep(struct memory *memory, const char *id, const char *text)
 {
     struct ir_block block = reasoning(text, NULL);
-    memory_keep(memory, text_of(id), &block);
+    memory_keep(memory, memory_key(1, text_of(id)), &block);
 }
 
 static bool knows(struct memory *memory, const char *id)
 {
-    return memory_find(memory, text_of(id), &arena) != NULL;
+    return memory_find(memory, memory_key(1, text_of(id)), &arena) != NULL;
 }
 
 Test(memory, reasoning_is_found_again_as_it_was)
@@ -48,8 +48,8 @@ Test(memory, reasoning_is_found_again_as_it_was)
     first.next = &text;
     text.next = &second;
     second.is_redacted = true;
-    memory_keep(memory, text_of("call_1"), &first);
-    const struct ir_block *found = memory_find(memory, text_of("call_1"), &arena);
+    memory_keep(memory, memory_key(1, text_of("call_1")), &first);
+    const struct ir_block *found = memory_find(memory, memory_key(1, text_of("call_1")), &arena);
     cr_assert_not_null(found);
     cr_expect(ir_text_equal(found->text, first.text));
     cr_expect_null(found->signature.escaped.at);
@@ -85,12 +85,55 @@ Test(memory, a_later_note_replaces_the_earlier_and_none_forgets_it)
     struct ir_block nothing = {.kind = IR_TEXT, .text = text_of("text")};
     keep(memory, "a", "one");
     keep(memory, "a", "two");
-    const struct ir_block *found = memory_find(memory, text_of("a"), &arena);
+    const struct ir_block *found = memory_find(memory, memory_key(1, text_of("a")), &arena);
     cr_expect(found && ir_text_equal(found->text, text_of("two")));
-    memory_keep(memory, text_of("a"), &nothing);
+    memory_keep(memory, memory_key(1, text_of("a")), &nothing);
     cr_expect(!knows(memory, "a"));
-    memory_keep(memory, text_of("b"), NULL);
+    memory_keep(memory, memory_key(1, text_of("b")), NULL);
     cr_expect(!knows(memory, "b"));
+    memory_free(memory);
+}
+
+Test(memory, a_note_that_is_asked_for_stays)
+{
+    struct memory *memory = memory_new(65536);
+    char id[32], words[200];
+    memset(words, 'x', sizeof(words) - 1);
+    words[sizeof(words) - 1] = '\0';
+    keep(memory, "first", words);
+    for (int i = 0; i < 2000; i++) {
+        (void)snprintf(id, sizeof(id), "call_%d", i);
+        keep(memory, id, words);
+        cr_assert(knows(memory, "first"), "forgotten after %d", i);
+    }
+    memory_free(memory);
+}
+
+Test(memory, the_same_call_of_another_conversation_or_turn_is_another)
+{
+    struct memory *memory = memory_new(65536);
+    struct ir_block block = reasoning("secret", NULL);
+    memory_keep(memory, memory_key(15, text_of("call_0")), &block);
+    cr_expect_not_null(memory_find(memory, memory_key(15, text_of("call_0")), &arena));
+    cr_expect_null(memory_find(memory, memory_key(25, text_of("call_0")), &arena));
+    cr_expect_null(memory_find(memory, memory_key(17, text_of("call_0")), &arena));
+    cr_expect_null(memory_find(memory, memory_key(15, text_of("call_1")), &arena));
+    memory_free(memory);
+}
+
+Test(memory, signers_in_use_are_not_forgotten)
+{
+    struct memory *memory = memory_new(65536);
+    char signature[32];
+    for (int i = 0; i < 300000; i++) {
+        (void)snprintf(signature, sizeof(signature), "signature %d", i);
+        memory_note_signer(memory, ir_text_hash(text_of(signature)), "https://b:443");
+        if (i == 0)
+            memory_note_signer(memory, ir_text_hash(text_of("mine")), "https://a:443");
+        if (i % 1000 == 0)
+            cr_assert(memory_is_foreign(memory, ir_text_hash(text_of("mine")), "https://b:443"),
+                      "forgotten after %d", i);
+    }
     memory_free(memory);
 }
 

@@ -236,7 +236,7 @@ Test(writer, the_stop_says_calls_when_there_are_some_and_only_then)
     }
 }
 
-Test(writer, of_several_finishes_the_last_counts)
+Test(writer, of_several_finishes_the_last_counts_unless_it_hides_a_cut)
 {
     static const struct {
         enum ir_stop first, second;
@@ -247,7 +247,7 @@ Test(writer, of_several_finishes_the_last_counts)
         {IR_STOP_END, IR_STOP_LENGTH, "^ call:a:f({}) =length"},
         {IR_STOP_CALLS, IR_STOP_LENGTH, "^ call:a:f({}) =length"},
         {IR_STOP_END, IR_STOP_REFUSAL, "^ call:a:f({}) =refusal"},
-        {IR_STOP_LENGTH, IR_STOP_END, "^ call:a:f({}) =calls"},
+        {IR_STOP_LENGTH, IR_STOP_END, "^ call:a:f({}) =length"},
         {IR_STOP_REFUSAL, IR_STOP_LENGTH, "^ call:a:f({}) =length"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
