@@ -47,10 +47,12 @@ void anthropic_put_mark(struct anthropic_writing *writing, struct json mark)
 {
     if (mark.type == JSON_ABSENT)
         return;
-    if (writing->marks_to_skip > 0)
+    if (writing->marks_to_skip > 0) {
         writing->marks_to_skip--;
-    else
+        ir_lose(writing->losses, "cache_control");
+    } else {
         anthropic_put_slice(writing, "cache_control", mark);
+    }
 }
 
 static void open_block(struct anthropic_writing *writing, const char *type)
@@ -303,6 +305,12 @@ static void put_content(struct anthropic_writing *writing, const struct ir_block
         return;
     }
     put_name(writing, "content");
+    if (count == 1 && only->kind == IR_TOOL_REFERENCE) {
+        ANTHROPIC_PUT(writing, "\"");
+        put_reference_words(writing, only);
+        ANTHROPIC_PUT(writing, "\"");
+        return;
+    }
     ANTHROPIC_PUT(writing, "[");
     for (const struct ir_block *block = content; block; block = block->next)
         if (anthropic_is_part(block))

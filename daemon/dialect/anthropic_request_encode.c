@@ -222,19 +222,25 @@ static void put_thinking(struct anthropic_writing *writing, const struct plan *p
     }
 }
 
+/* The API itself sees to the form of the answer; else the model is asked to. */
+static bool has_format(const struct anthropic_writing *writing)
+{
+    const struct ir_request *request = writing->request;
+    return request->format == IR_FORMAT_SCHEMA && request->format_schema.type == JSON_OBJECT &&
+           ir_can(writing->target, IR_CAN_OUTPUT_FORMAT);
+}
+
 static void put_output_config(struct anthropic_writing *writing, const struct plan *plan)
 {
     const struct ir_request *request = writing->request;
-    bool has_format = request->format == IR_FORMAT_SCHEMA &&
-                      request->format_schema.type == JSON_OBJECT &&
-                      ir_can(writing->target, IR_CAN_OUTPUT_FORMAT);
-    lose_if(writing, request->format != IR_FORMAT_TEXT && !has_format, "response_format");
-    if (!plan->effort && !has_format)
+    bool is_formed = has_format(writing);
+    lose_if(writing, request->format != IR_FORMAT_TEXT && !is_formed, "response_format");
+    if (!plan->effort && !is_formed)
         return;
     ANTHROPIC_PUT(writing, ",\"output_config\":{");
     if (plan->effort)
         anthropic_put_string(writing, "effort", (struct ir_text){span_of(plan->effort)});
-    if (has_format) {
+    if (is_formed) {
         anthropic_put_comma(writing);
         ANTHROPIC_PUT(writing, "\"format\":{\"type\":\"json_schema\"");
         anthropic_put_slice(writing, "schema", request->format_schema);
@@ -308,7 +314,8 @@ static void put_sampling(struct anthropic_writing *writing, const struct plan *p
     bool is_taken = !plan->thinks && ir_can(writing->target, IR_CAN_SAMPLING);
     put_number(writing, "temperature", is_taken ? temperature_of(writing) : request->temperature,
                is_taken);
-    put_number(writing, "top_p", request->top_p, is_taken);
+    /* Newer models take one of the two. */
+    put_number(writing, "top_p", request->top_p, is_taken && json_is_nothing(request->temperature));
     put_number(writing, "top_k", request->top_k, !plan->thinks);
     put_number(writing, "seed", request->seed, false);
     put_number(writing, "frequency_penalty", request->frequency_penalty, false);
@@ -361,10 +368,17 @@ int anthropic_encode_request(const struct ir_request *request, const struct ir_t
     struct plan plan = {0};
     struct anthropic_writing writing = {
         .request = request, .target = target, .arena = arena, .losses = losses, .out = out};
+    struct ir_request asking;
+    int r = 0;
     if (!json_is_nothing(request->choices))
         return err_set(reterr, ERR_INVALID_REQUEST,
                        "n: the model's provider gives one answer to a request");
-    int r = plan_max_tokens(&writing, &plan, reterr);
+    if (request->format != IR_FORMAT_TEXT && !has_format(&writing)) {
+        r = ir_ask_for_json(request, arena, &asking);
+        writing.request = &asking;
+    }
+    if (r == 0)
+        r = plan_max_tokens(&writing, &plan, reterr);
     if (r == 0)
         r = anthropic_plan(&writing);
     if (r == -ERR_TOO_LARGE)

@@ -204,6 +204,13 @@ static const struct ir_block *next_of(const struct ir_block *block, enum ir_bloc
     return block;
 }
 
+static bool has_words(const struct ir_block *block, enum ir_block_kind kind)
+{
+    while ((block = next_of(block, kind)) && !ir_text_is_filled(block->text))
+        block = block->next;
+    return block;
+}
+
 /* The arguments' string: a value, what is left of one, or an empty object for none. */
 static int add_argument_text(const struct ir_block *call, bool is_cut_off, struct bytes *out)
 {
@@ -251,7 +258,7 @@ static int add_message(const struct ir_answer *answer, struct bytes *out)
     int r = bytes_add_span(out, SPAN("{\"index\":0,\"message\":{\"role\":\"assistant\""));
     if (r == 0)
         r = add_texts(answer, IR_TEXT, out);
-    if (r == 0 && next_of(answer->blocks, IR_REASONING))
+    if (r == 0 && has_words(answer->blocks, IR_REASONING))
         r = add_texts(answer, IR_REASONING, out);
     if (r == 0)
         r = add_texts(answer, IR_REFUSAL, out);

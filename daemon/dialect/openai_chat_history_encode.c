@@ -107,6 +107,8 @@ static void write_system(struct chat_writer *writer, const struct ir_message *fi
     end_message(writer);
     if (as_user)
         ir_lose(writer->losses, "messages[].role system");
+    if (as_user && measure.has_mark)
+        ir_lose(writer->losses, "messages[].content[].cache_control");
 }
 
 /* ---- user ---- */

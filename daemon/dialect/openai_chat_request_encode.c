@@ -51,19 +51,28 @@ struct written_tools {
     bool has_chosen;
 };
 
-static struct written_tools write_tools(struct chat_writer *writer)
+static void write_tools_of(struct chat_writer *writer, bool is_deferred,
+                           struct written_tools *written)
 {
     const struct ir_request *request = writer->request;
-    struct written_tools written = {0};
     for (const struct ir_tool *tool = request->tools; tool; tool = tool->next) {
+        if (tool->is_deferred != is_deferred || !ir_tool_is_declared(tool))
+            continue;
+        chat_put(writer, written->count++ ? SPAN(",") : SPAN(",\"tools\":["));
+        write_tool(writer, tool);
+        written->has_chosen |= ir_text_equal(tool->name, request->chosen_tool);
+    }
+}
+
+/* A tool that becomes known later stands behind the others, which then keep their bytes. */
+static struct written_tools write_tools(struct chat_writer *writer)
+{
+    struct written_tools written = {0};
+    for (const struct ir_tool *tool = writer->request->tools; tool; tool = tool->next)
         if (tool->is_server)
             chat_lose_word(writer, "tools[].", tool->name);
-        if (!ir_tool_is_declared(tool))
-            continue;
-        chat_put(writer, written.count++ ? SPAN(",") : SPAN(",\"tools\":["));
-        write_tool(writer, tool);
-        written.has_chosen |= ir_text_equal(tool->name, request->chosen_tool);
-    }
+    write_tools_of(writer, false, &written);
+    write_tools_of(writer, true, &written);
     if (written.count)
         chat_put(writer, SPAN("]"));
     return written;
@@ -320,7 +329,13 @@ int openai_chat_encode_request(const struct ir_request *request, const struct ir
                                  .losses = losses,
                                  .out = out,
                                  .reterr = reterr};
-    write_body(&writer);
+    struct ir_request asking;
+    if (request->format == IR_FORMAT_SCHEMA && !ir_can(target, IR_CAN_JSON_SCHEMA)) {
+        writer.status = ir_ask_for_json(request, arena, &asking);
+        writer.request = &asking;
+    }
+    if (writer.status == 0)
+        write_body(&writer);
     if (writer.status == -ERR_TOO_LARGE)
         return err_set(reterr, ERR_TOO_LARGE, "the converted request does not fit in memory");
     return writer.status;

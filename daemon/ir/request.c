@@ -120,6 +120,52 @@ int ir_mark_referenced(struct ir_request *request, struct arena *arena)
     return 0;
 }
 
+/* ---- the form of the answer ---- */
+
+static int write_wish_for_json(const struct ir_request *request, struct arena *arena,
+                               struct ir_text *ret)
+{
+    struct bytes text = {.max = 2 * request->format_schema.len + 1024};
+    int r = bytes_add_span(&text, SPAN("Answer with one JSON object and nothing else."));
+    if (r == 0 && json_is_filled(request->format_schema)) {
+        r = bytes_add_span(&text, SPAN(" It has to fit this JSON schema:\\n"));
+        if (r == 0)
+            r = json_add_escaped(&text, json_span(request->format_schema));
+    }
+    const char *copy = r == 0 ? arena_copy(arena, bytes_span(&text)) : NULL;
+    *ret = (struct ir_text){{copy, text.len}};
+    bytes_release(&text);
+    return copy ? 0 : -ERR_TOO_LARGE;
+}
+
+/* The leading system messages copied, since the last one's successor changes. */
+static struct ir_message **copy_leading(struct arena *arena, struct ir_message **next)
+{
+    while (*next && (*next)->role == IR_ROLE_SYSTEM) {
+        struct ir_message *copy = arena_alloc(arena, sizeof(*copy));
+        if (!copy)
+            return NULL;
+        *copy = **next;
+        *next = copy;
+        next = &copy->next;
+    }
+    return next;
+}
+
+int ir_ask_for_json(const struct ir_request *request, struct arena *arena, struct ir_request *ret)
+{
+    struct ir_message *message = arena_alloc(arena, sizeof(*message));
+    struct ir_block *block = arena_alloc(arena, sizeof(*block));
+    *ret = *request;
+    struct ir_message **next = copy_leading(arena, &ret->messages);
+    if (!message || !block || !next || write_wish_for_json(request, arena, &block->text) < 0)
+        return -ERR_TOO_LARGE;
+    block->kind = IR_TEXT;
+    *message = (struct ir_message){.next = *next, .role = IR_ROLE_SYSTEM, .blocks = block};
+    *next = message;
+    return 0;
+}
+
 /* ---- wishes ---- */
 
 static const struct effort {

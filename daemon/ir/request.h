@@ -150,6 +150,12 @@ static inline bool ir_tool_is_declared(const struct ir_tool *tool)
     return !tool->is_server && (!tool->is_deferred || tool->is_referenced);
 }
 
+/*
+ * A copy that also asks for JSON (by its schema, when it has one) in a system message behind the
+ * leading ones: for targets that cannot be told in another way. -ERR_TOO_LARGE.
+ */
+int ir_ask_for_json(const struct ir_request *request, struct arena *arena, struct ir_request *ret);
+
 /* ---- wishes ---- */
 
 /* "low" and so on; NULL for IR_EFFORT_UNSET. */

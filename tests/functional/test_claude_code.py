@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from converting import Script, begin, block, chat_message, message, stop, world  # noqa: F401 a fixture
+from converting import Script, begin, block, chat_message, message, stop, world
 from lifecycle import said_by
 
 PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==")
@@ -31,6 +31,10 @@ USER = json.dumps({"device_id": "d" * 64, "account_uuid": "",
 
 def text(words, **more):
     return {"type": "text", "text": words, **more}
+
+
+def image_part(media_type):
+    return {"type": "image_url", "image_url": {"url": f"data:{media_type};base64,{PIXEL}"}}
 
 
 def schema(**properties):
@@ -136,8 +140,7 @@ RESULTS_SENT = [
     {"role": "tool", "tool_call_id": "call_search", "content": "Tool WebSearch is available now."},
     {"role": "tool", "tool_call_id": "call_read", "content": "[image: see the next message]"},
     {"role": "tool", "tool_call_id": "call_bash", "content": "Error: Exit code 1"},
-    {"role": "user", "content": [text("(images from the tool results above)"),
-                                 {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}]},
+    {"role": "user", "content": [text("(images from the tool results above)"), image_part("image/png")]},
 ]
 
 
@@ -262,6 +265,17 @@ def test_what_it_gets_back_is_what_it_sends_back(world):
     assert [one["tool_call_id"] for one in turn[1:]] == [call_id for call_id, _, _ in calls]
 
 
+def test_reasoning_is_found_again_though_marks_forms_and_the_billing_header_have_changed(world):
+    """For a client that leaves thinking out of its history: what changes from turn to turn is no obstacle."""
+    calls = [(one["id"], one["name"], json.dumps(one["input"])) for one in CALLS]
+    whole = chat_message("I'll look.", calls, "tool_calls", reasoning_content="They want a search.")
+    ask(world, {**first_turn("m-back"), "stream": False}, Script(None, whole))
+    body = second_turn("m-back")
+    body["messages"][2]["content"].pop(0)
+    ask(world, body)
+    assert world.provider.last.json["messages"][3] == calls_sent(reasoning_content="They want a search.")
+
+
 # ---- at its own kind of provider ----
 
 
@@ -301,8 +315,8 @@ def test_qwen_code_at_a_messages_provider(world):
             {"role": "system", "content": "You are an agent."}, {"role": "user", "content": parts},
             {"role": "assistant", "content": None, "reasoning_content": "hm", "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "call_1", "content": [text("see the media below")]},
-            {"role": "user", "content": [text("(attached media from previous tool call)"),
-                                         {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{PIXEL}"}}]},
+            {"role": "user",
+             "content": [text("(attached media from previous tool call)"), image_part("image/jpeg")]},
         ],
         "tools": [{"type": "function",
                    "function": {"name": "read_file", "description": "d",

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from converting import Script, call, chat_message, chat_usage, chunk, end, sse, world  # noqa: F401 a fixture
+from converting import Script, call, chat_message, chat_usage, chunk, end, sse, world
 from lifecycle import said_by
 from meant import ANY_ID, Meant
 

@@ -8,7 +8,7 @@ import pytest
 
 import strict_chat
 import strict_messages
-from converting import PATHS, Script, chat_message, message, world  # noqa: F401 a fixture
+from converting import PATHS, Script, chat_message, message, world
 from lifecycle import said_by
 
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -42,20 +42,17 @@ def ask_for_calls(world, client, ids):
 def give_back(world, client, ids, model):
     """The ids that arrive when a client sends calls and results of these ids: (in calls, in results)."""
     if client == "messages":
-        history = [GO, {"role": "assistant",
-                        "content": [{"type": "tool_use", "id": one, "name": "f",
-                                     "input": {}} for one in ids]},
-                   {"role": "user", "content": [result(one, "r") for one in ids]}]
+        uses = [{"type": "tool_use", "id": one, "name": "f", "input": {}} for one in ids]
+        results = [result(one, "r") for one in ids]
+        history = [GO, {"role": "assistant", "content": uses}, {"role": "user", "content": results}]
     else:
         calls = [{"id": one, "type": "function", "function": {"name": "f", "arguments": "{}"}} for one in ids]
         history = [GO, {"role": "assistant", "content": None, "tool_calls": calls},
                    *({"role": "tool", "tool_call_id": one, "content": "r"} for one in ids)]
-    sent, _ = world.upstream(client, {"messages": history}, model)
+    _, turn, *rest = world.upstream(client, {"messages": history}, model)[0]["messages"]
     if model.startswith("m-"):
-        return [call["id"] for call in sent["messages"][1]["tool_calls"]], [one["tool_call_id"]
-                                                                            for one in sent["messages"][2:]]
-    return [block["id"] for block in sent["messages"][1]["content"]], [block["tool_use_id"]
-                                                                       for block in sent["messages"][2]["content"]]
+        return [call["id"] for call in turn["tool_calls"]], [one["tool_call_id"] for one in rest]
+    return [block["id"] for block in turn["content"]], [block["tool_use_id"] for block in rest[0]["content"]]
 
 
 def test_f21_a_provider_gets_its_own_ids_back_whatever_the_client_was_shown(world):
@@ -214,8 +211,8 @@ def test_f23_cache_marks_in_chat_parts_reach_a_messages_provider_and_no_more_tha
     sent, _ = world.upstream("chat", {"messages": history})
     raw = world.provider.last.body.decode()
     assert raw.count('"cache_control"') == 4
-    assert [bool(block.get("cache_control")) for block in sent["messages"][0]["content"]] == [False, False,
-                                                                                              True, True, True, True]
+    are_marked = [bool(block.get("cache_control")) for block in sent["messages"][0]["content"]]
+    assert are_marked == [False, False, True, True, True, True]
 
 
 def test_f23_a_chat_client_without_marks_gets_some_from_the_gateway(world):
@@ -286,4 +283,5 @@ def test_f23_the_billing_header_is_passed_on_to_its_own_provider(world):
                        "messages": [{"role": "user", "content": [text("a", **MARK)] * 5}]}, "5 marks"),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_the_strict_judges_find_what_a_provider_would_refuse(judge, body, word):
-    assert any(word in one for one in judge.problems(json.dumps(body).encode())), judge.problems(json.dumps(body).encode())
+    found = judge.problems(json.dumps(body).encode())
+    assert any(word in one for one in found), found

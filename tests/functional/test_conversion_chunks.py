@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from converting import call, chat_message, chat_usage, chunk, end, sse, world  # noqa: F401 a fixture
-from meant import ANY_ID, Meant
+from converting import Script, call, chat_message, chat_usage, chunk, end, sse, world
+from meant import ANY_ID, Meant, compare
 
 SAY = chunk(role="assistant", content="")
 A = ("call_a", "f", '{"x":1}')
@@ -370,8 +370,6 @@ def test_s03_a_body_that_ends_behind_a_finish_is_a_good_end(world):
                          ["text/event-stream;charset=UTF-8", "application/octet-stream", "application/json",
                           "text/plain"])
 def test_s08_a_stream_under_any_content_type_is_read(world, kind):
-    from converting import Script
-    from meant import compare
     for client, is_stream in (("messages", True), ("messages", False), ("chat", False)):
         said = world.hear(Script([SAY, chunk(content="Hello"), *end()], None, "stream", None, kind), client,
                           is_stream, "chat")

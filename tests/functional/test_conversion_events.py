@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from converting import (Script, begin, block, delta, event, message, messages_usage, stop,  # noqa: F401
-                        world)
+from converting import Script, begin, block, delta, event, message, messages_usage, stop, world
 from meant import Meant
 
 HELLO = Meant([("text", "Hello")], usage=(20, 0, 0, 5))

@@ -3,9 +3,11 @@
 Every body that goes up is held against tests/support/strict_chat.py as well.
 """
 
+import json
+
 import pytest
 
-from converting import chat_message, world  # noqa: F401 a fixture
+from converting import Script, chat_message, world
 
 PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==")
 OWN_SIGNATURE = "YWljdGw6dW5zaWduZWQ="
@@ -81,13 +83,11 @@ def test_f12_text_beside_a_call_is_kept_and_none_is_null(world, blocks, content)
 
 
 def test_f12_arguments_keep_their_spelling(world):
-    import json
-    body = json.dumps({"model": "m-plain", "max_tokens": 9, "messages": [
-        GO, assistant(use("a")), user(result("a", "r"))]}).replace('"input": {}',
-                                                                   '"input": {"n": 1.0,"big":12345678901234567890, "u":"\\u00fc"}')
-    assert world.ask("messages", body.encode()).status == 200
-    arguments = world.provider.last.json["messages"][1]["tool_calls"][0]["function"]["arguments"]
-    assert arguments == '{"n": 1.0,"big":12345678901234567890, "u":"\\u00fc"}'
+    spelled = '{"n": 1.0,"big":12345678901234567890, "u":"\\u00fc"}'
+    history = [GO, assistant(use("a")), user(result("a", "r"))]
+    body = json.dumps({"model": "m-plain", "max_tokens": 9, "messages": history})
+    assert world.ask("messages", body.replace('"input": {}', f'"input": {spelled}').encode()).status == 200
+    assert world.provider.last.json["messages"][1]["tool_calls"][0]["function"]["arguments"] == spelled
 
 
 # ---- 13: results ----
@@ -221,13 +221,11 @@ def test_f16_thinking_goes_back_as_reasoning_content_where_it_is_wanted(world):
 
 
 def test_f17_reasoning_the_client_did_not_bring_back_is_put_back_by_the_calls_id(world):
-    call = ("call_f17", "f", "{}")
-    world.provider.will(lambda one: one.answer(200, __import__("json").dumps(
-        chat_message("Look.", [call], "tool_calls", reasoning_content="because ü")).encode()))
-    assert world.daemon.messages("m-back").status == 200
-    sent, _ = messages_of(world,
-                          [GO, assistant(text("Look."), use("call_f17")), user(result("call_f17", "r"))],
-                          "m-back")
+    whole = chat_message("Look.", [("call_f17", "f", "{}")], "tool_calls", reasoning_content="because ü")
+    asked = {"model": "m-back", "max_tokens": 1000, "messages": [GO]}
+    assert world.ask("messages", asked, Script(None, whole)).status == 200
+    history = [GO, assistant(text("Look."), use("call_f17")), user(result("call_f17", "r"))]
+    sent, _ = messages_of(world, history, "m-back")
     assert sent[1] == called(("call_f17", "{}"), content="Look.", reasoning_content="because ü")
 
 
@@ -334,8 +332,8 @@ def test_f28_the_limit_has_the_targets_name_and_its_maximum(world, model, name, 
 
 
 def test_f28_numbers_keep_their_spelling_and_go_only_where_they_are_taken(world):
-    body = (b'{"model":"m-plain","max_tokens":1000,"temperature":1.0,"top_p":0.90,"top_k":40,"stop_sequences":["END","\\n\\nHuman:"],'
-            b'"messages":[{"role":"user","content":"Go."}]}')
+    body = (b'{"model":"m-plain","max_tokens":1000,"temperature":1.0,"top_p":0.90,"top_k":40,'
+            b'"stop_sequences":["END","\\n\\nHuman:"],"messages":[{"role":"user","content":"Go."}]}')
     answer = world.ask("messages", body)
     assert answer.status == 200
     raw = world.provider.last.body

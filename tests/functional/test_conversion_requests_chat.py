@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from converting import world  # noqa: F401 a fixture
+from converting import Script, message, world
 
 PIXEL = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==")
 
@@ -224,7 +224,6 @@ def test_f16_signed_reasoning_goes_back_in_front_of_its_calls_byte_by_byte(world
 
 
 def test_f17_thinking_of_anthropic_is_put_back_for_a_client_that_cannot_carry_it(world):
-    from converting import Script, message
     thought = {"type": "thinking", "thinking": "because", "signature": "c2lnbmVk"}
     asked = use("toolu_f17")
     world.ask("chat", {"model": "c-plain", "messages": [GO]},
@@ -439,8 +438,8 @@ def test_f37_what_only_chat_knows_is_left_out_and_named(world):
            "modalities": ["text"], "prediction": {"type": "content", "content": "x"}, "verbosity": "low",
            "prompt_cache_key": "k", "x_new": 1}
     sent, losses = sent_of(world, **odd, user="u-1", top_k=None, audio=None)
-    assert {key: sent[key] for key in sent if key not in ("messages", "max_tokens")} == {"model": "c-plain",
-                                                                                         "metadata": {"user_id": "u-1"}}
+    rest = {key: sent[key] for key in sent if key not in ("messages", "max_tokens")}
+    assert rest == {"model": "c-plain", "metadata": {"user_id": "u-1"}}
     assert set(losses) == set(odd)
 
 

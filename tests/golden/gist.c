@@ -218,6 +218,7 @@ static const struct span extras[] = {
     SPAN("Error: "),
     SPAN("(empty)"),
     SPAN("(continue)"),
+    SPAN("Answer with one JSON object and nothing else."),
     SPAN("<system>"),
     SPAN("</system>"),
     SPAN("[image: see the next message]"),

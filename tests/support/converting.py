@@ -227,7 +227,7 @@ class World:
             return  # passed on as it came
         strict = strict_messages if seen.is_anthropic else strict_chat
         found = strict.problems(seen.body, ALSO.get(seen.model, ()))
-        assert not found, "a strict provider refuses:\n  " + "\n  ".join(found) + "\n" + seen.body.decode()[:3000]
+        assert not found, "\n  ".join(["a strict provider refuses:", *found, seen.body.decode()[:3000]])
 
     def upstream(self, client, body, model=None, headers=()):
         """The converted body that arrives at the provider, and what the answer says was lost."""

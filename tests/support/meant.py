@@ -4,7 +4,8 @@
     compare   holds what an answer says (lifecycle.Said) against it
     check_shape   members and values of a converted answer, beyond the life-cycle that lifecycle.py asserts
 
-A block is ("text", words), ("reasoning", words), ("refusal", words) or ("call", id, name, arguments as JSON text).
+A block is ("text", words), ("reasoning", words), ("refusal", words) or ("call", id, name, arguments), these as
+JSON text.
 """
 
 import dataclasses

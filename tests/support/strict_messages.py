@@ -256,9 +256,9 @@ class Judge:
                       f"{stops!r}")
 
     def output(self, config):
-        if not self.members("output_config", config, {"effort", "format"}) or not self.want(config,
-                                                                                            "output_config", "is empty"):
+        if not self.members("output_config", config, {"effort", "format"}):
             return
+        self.want(config, "output_config", "is empty")
         self.want("effort" not in config or "adaptive" in self.also, "output_config.effort", "is not known")
         self.want(config.get("effort", "low") in ("low", "medium", "high", "max"), "output_config",
                   f"{config}")

@@ -893,7 +893,7 @@ Test(anthropic_answer, every_kind_of_block_has_its_object)
                   "");
 }
 
-Test(anthropic_answer, calls_have_an_object_as_input_or_are_left_out)
+Test(anthropic_answer, calls_have_an_object_as_input_or_are_left_out_when_the_answer_was_cut)
 {
     struct ir_block torn = {
         .kind = IR_CALL, .id = WORDS("t3"), .name = WORDS("f"), .torn = WORDS("{\\\"a")};
@@ -911,6 +911,6 @@ Test(anthropic_answer, calls_have_an_object_as_input_or_are_left_out)
                   "[{'type':'tool_use','id':'t1','name':'f','input':{'a':1.0}},"
                   "{'type':'tool_use','id':'t2','name':'f','input':{}}],'stop_reason':'max_tokens'",
                   "tool_use with torn input");
-    expect_answer(&torn, IR_STOP_CALLS, "'content':[],'stop_reason':'end_turn'",
+    expect_answer(&torn, IR_STOP_CALLS, "'input':{'raw':'{\\\"a'}}],'stop_reason':'tool_use'",
                   "tool_use with torn input");
 }

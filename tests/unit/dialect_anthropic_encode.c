@@ -199,7 +199,7 @@ static const struct row result_rows[] = {
           "\"image/png\",\"data\":\"QQ==\"}}]}",
      ""},
     {OPEN "\"content\":[{\"type\":\"tool_reference\",\"tool_name\":\"W\"}]}",
-     OPEN "\"content\":[" TEXT("Tool W is available now.") "]}", ""},
+     OPEN "\"content\":\"Tool W is available now.\"}", ""},
     {OPEN "\"content\":[{\"type\":\"new\"}," TEXT("a") "]}", OPEN "\"content\":\"a\"}",
      "messages[].content[].new"},
     {"{\"type\":\"tool_result\",\"tool_use_id\":\"z\",\"is_error\":true,\"content\":[" TEXT(
@@ -346,7 +346,7 @@ Test(anthropic_encode, cache_marks_are_kept_up_to_the_last_four)
            HEAD "\"system\":[" TEXT("s") "],\"tools\":[" TOOL("t") "}],\"messages\":[" USER(
                MARKED("a") "," MARKED(
                    "b")) "," ASSISTANT(MARKED("c")) "," USER(MARKED("d")) "],\"max_tokens\":100}",
-           "");
+           "cache_control");
     decode(SPAN("{\"messages\":[" HI "," ASSISTANT(CALL("x")) "," USER(
         OPEN "\"content\":[" MARKED("r") "]}") "],\"max_tokens\":100}"));
     expect("inner",
@@ -426,8 +426,8 @@ Test(anthropic_encode, tool_choices)
 /* ---- the rest ---- */
 
 static const struct row rest_rows[] = {
-    {"\"temperature\":0.30,\"top_p\":1.0,\"top_k\":5",
-     ",\"temperature\":0.30,\"top_p\":1.0,\"top_k\":5", ""},
+    {"\"temperature\":0.30,\"top_p\":1.0,\"top_k\":5", ",\"temperature\":0.30,\"top_k\":5",
+     "top_p"},
     {"\"temperature\":1.7", ",\"temperature\":1", "temperature"},
     {"\"stop_sequences\":[\"a\",\" \",\"\\n\\n\",\"b\"]", ",\"stop_sequences\":[\"a\",\"b\"]",
      "stop"},
@@ -449,6 +449,8 @@ Test(anthropic_encode, members_behind_the_messages)
            "");
 }
 
+#define ASKS_FOR_JSON "\"system\":\"Answer with one JSON object and nothing else.\","
+
 Test(anthropic_encode, what_the_target_or_the_dialect_does_not_take_is_lost)
 {
     decode(SPAN("{" MESSAGES ",\"max_tokens\":100,\"temperature\":1.5,\"top_p\":1,\"top_k\":3,"
@@ -457,7 +459,8 @@ Test(anthropic_encode, what_the_target_or_the_dialect_does_not_take_is_lost)
     request.seed = request.frequency_penalty = request.presence_penalty = request.top_k;
     request.cache_key = IR_TEXT_LITERAL("k");
     target.capabilities &= ~(BIT(SAMPLING) | BIT(STOP) | BIT(OUTPUT_FORMAT));
-    expect("much", HEAD "\"messages\":[" HI_ "],\"max_tokens\":100,\"top_k\":3," MARK "}",
+    expect("much",
+           HEAD ASKS_FOR_JSON "\"messages\":[" HI_ "],\"max_tokens\":100,\"top_k\":3," MARK "}",
            "response_format, stop, temperature, top_p, seed, frequency_penalty, presence_penalty, "
            "prompt_cache_key");
     decode(SPAN("{" MESSAGES ",\"max_tokens\":100}"));
@@ -465,7 +468,8 @@ Test(anthropic_encode, what_the_target_or_the_dialect_does_not_take_is_lost)
     request.stop = (struct json){"\"a\"", 3, JSON_STRING};
     target.capabilities |= BIT(STOP);
     expect("json",
-           HEAD "\"messages\":[" HI_ "],\"max_tokens\":100,\"stop_sequences\":[\"a\"]," MARK "}",
+           HEAD ASKS_FOR_JSON "\"messages\":[" HI_
+                              "],\"max_tokens\":100,\"stop_sequences\":[\"a\"]," MARK "}",
            "response_format");
 }
 

@@ -459,7 +459,10 @@ static const struct member {
             "'schema':{'a':1.0}}}",
      NULL},
     {true, "'output_config':{'format':{'type':'json_schema','schema':{'a':1.0}}}", "-jsonSchema",
-     SENT_Q ",'response_format':{'type':'json_object'}", "response_format.json_schema"},
+     "'messages':[{'role':'system','content':'Answer with one JSON object and nothing "
+     "else. It has to fit this JSON schema:\\n{\\\"a\\\":1.0}'},{'role':'user','content':'q'}],"
+     "'response_format':{'type':'json_object'}",
+     "response_format.json_schema"},
     /* numbers and sequences */
     {false,
      "'max_tokens':5,'temperature':0.10,'top_p':1,'seed':7,'frequency_penalty':-1,"
