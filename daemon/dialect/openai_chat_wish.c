@@ -167,7 +167,9 @@ void chat_write_wish(struct chat_writer *writer)
     if (effort == IR_EFFORT_UNSET)
         return;
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        bool is_instead = words[i].needs == IR_CAN_EFFORT && chat_can(writer, IR_CAN_EFFORT_OBJECT);
+        bool is_instead = words[i].needs == IR_CAN_EFFORT &&
+                          (chat_can(writer, IR_CAN_EFFORT_OBJECT) ||
+                           (effort == IR_EFFORT_NONE && chat_can(writer, IR_CAN_THINKING_SWITCH)));
         if (!chat_can(writer, words[i].needs) || is_instead)
             continue;
         words[i].write(writer, effort);
