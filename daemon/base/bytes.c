@@ -16,7 +16,7 @@ bool span_equal_nocase(struct span a, struct span b)
 
 bool span_starts(struct span text, struct span prefix)
 {
-    return text.len >= prefix.len && !memcmp(text.at, prefix.at, prefix.len);
+    return text.len >= prefix.len && (prefix.len == 0 || !memcmp(text.at, prefix.at, prefix.len));
 }
 
 bool span_starts_nocase(struct span text, struct span prefix)

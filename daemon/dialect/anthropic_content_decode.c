@@ -142,23 +142,12 @@ static void make_foreign(struct ir_block *block)
     block->name = ir_text_of(json_get(block->raw, "type"));
 }
 
-/* It becomes part of a data URL. */
-static bool is_media_type(struct ir_text text)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                  "/.+-_";
-    for (size_t i = 0; i < text.escaped.len; i++)
-        if (!memchr(letters, text.escaped.at[i], sizeof(letters) - 1))
-            return false;
-    return text.escaped.len > 0;
-}
-
 static int read_base64(struct content *content, const struct json *source, struct ir_block *block)
 {
     block->media_type = ir_text_of(source[1]);
     block->data = ir_text_of(source[2]);
     int r = anthropic_need(content->in, source[1], JSON_STRING, "source.media_type");
-    if (r == 0 && !is_media_type(block->media_type))
+    if (r == 0 && !ir_text_is_media_type(block->media_type))
         r = anthropic_wrong(content->in, "source.media_type", "must be a media type");
     return r == 0 ? anthropic_need(content->in, source[2], JSON_STRING, "source.data") : r;
 }

@@ -41,7 +41,7 @@ static int cut_data_url(struct chat_reader *reader, const char *member, struct s
         return chat_wrong(reader, member, "must be a web address or hold base64 data");
     block->data = (struct ir_text){data};
     block->media_type = (struct ir_text){span_cut(head, ';', &ignored)};
-    if (!ir_text_is_filled(block->media_type))
+    if (!ir_text_is_media_type(block->media_type))
         return chat_wrong(reader, member, "names no media type");
     return 0;
 }

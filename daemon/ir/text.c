@@ -135,6 +135,16 @@ bool ir_text_is_blank(struct ir_text text)
     return true;
 }
 
+bool ir_text_is_media_type(struct ir_text text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "/.+-_";
+    for (size_t i = 0; i < text.escaped.len; i++)
+        if (!memchr(letters, text.escaped.at[i], sizeof(letters) - 1))
+            return false;
+    return text.escaped.len > 0;
+}
+
 int ir_text_compare(struct ir_text a, struct ir_text b)
 {
     size_t len = a.escaped.len < b.escaped.len ? a.escaped.len : b.escaped.len;

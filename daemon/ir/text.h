@@ -37,6 +37,8 @@ int ir_text_escape(struct span plain, struct arena *arena, struct ir_text *ret);
 int ir_text_plain(struct ir_text text, struct arena *arena, struct span *ret);
 /* White space only (escaped or not), or nothing at all. */
 bool ir_text_is_blank(struct ir_text text);
+/* Letters, digits and / . + - _ only, at least one: what may stand in a data URL. */
+bool ir_text_is_media_type(struct ir_text text);
 /* Appends "text" with its quotes. As bytes_add(). */
 int ir_text_add(struct bytes *out, struct ir_text text);
 /* A hash to find or compare by, the same in every run; never 0. */

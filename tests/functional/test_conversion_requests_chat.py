@@ -303,11 +303,16 @@ def test_f28_max_tokens_is_always_there_and_within_the_model(world, model, membe
 
 
 def test_f28_sampling_goes_within_its_bounds(world):
-    sent, losses = sent_of(world, temperature=1.5, top_p=0.9, seed=7, frequency_penalty=0.5,
-                           presence_penalty=0.5, stop="END")
-    assert sent["temperature"] == 1 and sent["top_p"] == 0.9 and sent["stop_sequences"] == ["END"]
+    sent, losses = sent_of(world, temperature=1.5, seed=7, frequency_penalty=0.5, presence_penalty=0.5,
+                           stop="END")
+    assert sent["temperature"] == 1 and sent["stop_sequences"] == ["END"] and "seed" not in sent
     assert {"temperature", "seed", "frequency_penalty", "presence_penalty"} <= set(losses)
-    assert not {"seed"} & set(sent)
+    assert sent_of(world, top_p=0.9)[0]["top_p"] == 0.9
+
+
+def test_f28_of_temperature_and_top_p_one_is_sent(world):
+    sent, losses = sent_of(world, temperature=0.5, top_p=0.9)
+    assert sent["temperature"] == 0.5 and "top_p" not in sent and "top_p" in losses
 
 
 @pytest.mark.parametrize("stop, sequences",

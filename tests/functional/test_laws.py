@@ -2,6 +2,7 @@
 is named. And that the life-cycle assertion, which every stream of every test goes through, can fail."""
 
 import json
+import random
 import re
 
 import pytest
@@ -15,6 +16,7 @@ from converting import (
 )
 from daemon import config_for, provider_row
 from lifecycle import LifecycleError, said_by, said_in
+from odd_conversation import OddChat, OddMessages, requests
 from wire import parse_events
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
@@ -434,6 +436,55 @@ def test_law2_a_wish_to_think_stands_behind_the_messages(start_daemon, provider)
         judge(body, True, ())
     wishes = [json.loads(body).get("thinking", {}).get("type") for body in bodies]
     assert wishes.count("enabled") >= TURNS // 4
+
+
+# (what asks, provider's type, capabilities, what a strict provider then takes)
+ODDITIES = {
+    "messages to chat": (OddMessages, "openai", {}, ()),
+    "messages to a poor chat": (
+        OddMessages, "openai",
+        {"reasoningBack": True, "images": False, "systemAnywhere": False, "shortCallIds": True}, {"reasoning_content"}),
+    "chat to messages": (OddChat, "anthropic", {}, ()),
+    "chat to messages, marks at the top": (OddChat, "anthropic", {"autoCache": True}, {"cache_control"}),
+}
+
+
+@pytest.mark.parametrize("name", ODDITIES)
+def test_law2_conversations_of_any_oddity_grow_only_at_their_end(start_daemon, provider, name):
+    """Blank messages vanish and let their neighbours meet: the end of the last message is not looked at."""
+    odd, kind, capabilities, also = ODDITIES[name]
+    row = provider_row("only", provider.url, ["m"], kind=kind, key="", capabilities=capabilities)
+    daemon = start_daemon(config_for(row, default="m"))
+    for seed in range(40):
+        dice = random.Random(f"{name} {seed}")
+        before = None
+        for body in requests(odd(dice), dice.randint(2, 6)):
+            answer = daemon.ask("POST", odd.path, body)
+            assert answer.status == 200, (seed, answer.body, body)
+            sent = provider.last.body
+            judge(sent, kind == "anthropic", also)
+            assert before is None or sent.startswith(before), (seed, body, before, sent)
+            before = prefix_of(sent).rstrip(b"]}")
+
+
+def use_twice(call_id, behind):
+    call_ = {"role": "assistant", "content": None, "tool_calls": [
+        {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+    result = {"role": "tool", "tool_call_id": call_id, "content": "ok"}
+    return [{"role": "user", "content": "go"}, call_, result, call_, behind]
+
+
+def test_law2_a_call_id_that_comes_in_two_turns_is_two_ids_for_a_messages_provider(two):
+    """Servers that number the calls of each answer: call_0. Messages providers want every id once."""
+    history = use_twice("call_0", {"role": "tool", "tool_call_id": "call_0", "content": "ok"})
+    assert two.chat("a-m", messages=history).status == 200
+    judge(two.a.last.body, True, ())
+
+
+def test_law2_a_call_behind_which_only_blanks_come_is_answered_all_the_same(two):
+    history = [{"role": "user", "content": "go"}, *use_twice("call_0", {"role": "user", "content": " "})[3:]]
+    assert two.chat("a-m", messages=history).status == 200
+    judge(two.a.last.body, True, ())
 
 
 def test_law2_ids_of_a_provider_come_back_to_it_as_it_made_them(start_daemon, provider):

@@ -250,6 +250,7 @@ class Judge:
             value = body.get(name, 0)
             self.want(isinstance(value, kind) and 0 <= value <= most, name, f"{value!r}")
             self.want(name not in body or not thinks, name, "beside thinking")
+        self.want("temperature" not in body or "top_p" not in body, "top_p", "beside temperature")
         if "stop_sequences" in body:
             stops = body["stop_sequences"]
             self.want(isinstance(stops, list) and stops and not any(map(is_blank, stops)), "stop_sequences",
