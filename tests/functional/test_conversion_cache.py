@@ -77,6 +77,19 @@ def test_f21_ids_of_nine_characters_for_those_who_want_them(world):
     assert all(re.fullmatch(r"[a-zA-Z0-9]{9}", one) for one in calls)
 
 
+def test_c15_an_id_that_repeats_over_turns_is_unique_at_a_messages_provider(world):
+    """Some servers number the calls of each answer anew; the API refuses a history with an id twice."""
+    def turn(words):
+        call = {"id": "call_0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        return [{"role": "assistant", "content": None, "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "call_0", "content": words}]
+
+    sent, _ = world.upstream("chat", {"messages": [GO, *turn("one"), *turn("two"), *turn("three")]})
+    asked, answered = sent["messages"][1::2], sent["messages"][2::2]
+    ids = [turn["content"][0]["id"] for turn in asked]
+    assert len(set(ids)) == 3 and ids == [turn["content"][0]["tool_use_id"] for turn in answered]
+
+
 @pytest.mark.parametrize("client", ["messages", "chat"])
 def test_c15_the_same_id_in_two_turns_is_shown_as_two(world, client):
     first, second = (ask_for_calls(world, client, ["functions.Bash:0"])[0] for _ in range(2))

@@ -8,7 +8,9 @@ import random
 
 import pytest
 
-from converting import CHAT_MODELS, MESSAGES_MODELS, PATHS, Script, begin, block, chat_usage, chunk, event, sse, stop, world
+from converting import (
+    CHAT_MODELS, MESSAGES_MODELS, PATHS, Script, begin, block, chat_usage, chunk, event, sse, stop, world,
+)
 from lifecycle import said_by
 from meant import calls_said, check_shape
 
@@ -156,7 +158,7 @@ PIECES = ["a", "", " ", "\n\n", "ü 🙂", '"\\', None]
 
 
 class ChatAnswer(Author):
-    """Pieces of calls, text and reasoning in any order, with the oddities of real ones; a finish in the end."""
+    """Pieces of calls, text and reasoning in any order, with the oddities of real ones."""
 
     def call(self, index):
         """The pieces of one call; what names it comes with the first, and now and then again."""

@@ -372,6 +372,13 @@ def test_f29_a_running_tool_loop_without_signed_thinking_goes_on_without(world):
     assert "thinking" not in sent and "reasoning_effort" in losses
 
 
+def test_f29_a_tool_loop_that_the_user_broke_off_goes_on_without_thinking(world):
+    """The gateway answers the call in the user's place: for the API it is a running loop all the same."""
+    history = [GO, calling(call("call_unanswered")), says("Stop that.")]
+    sent, _ = world.upstream("chat", {"messages": history, "reasoning_effort": "high", "max_tokens": 9000})
+    assert sent["messages"][2]["content"][0]["type"] == "tool_result" and "thinking" not in sent
+
+
 @pytest.mark.parametrize("form, model, sent_form", [
     ({"type": "json_schema", "json_schema": {"name": "t", "strict": True, "schema": SCHEMA}}, "c-plain",
      {"type": "json_schema", "schema": SCHEMA}),
