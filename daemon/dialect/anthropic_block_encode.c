@@ -244,18 +244,26 @@ void anthropic_put_reasoning(struct anthropic_writing *writing, const struct ir_
     ANTHROPIC_PUT(writing, "}");
 }
 
-static void put_id(struct anthropic_writing *writing, const char *name, struct ir_text id)
+static void put_id(struct anthropic_writing *writing, const char *name, struct ir_text id,
+                   unsigned use)
 {
     struct ir_text safe = IR_TEXT_LITERAL("call"); /* an empty one is refused */
     if (writing->r == 0 && ir_text_is_filled(id))
         writing->r = ir_call_id_safe(id, writing->arena, &safe);
+    if (use > 1) {
+        const char *numbered =
+            arena_printf(writing->arena, SPAN_FMT "_%u", SPAN_ARG(safe.escaped), use);
+        safe.escaped = span_of(numbered);
+        writing->r = writing->r < 0 || numbered ? writing->r : -ERR_TOO_LARGE;
+    }
     anthropic_put_string(writing, name, safe);
 }
 
-void anthropic_put_call(struct anthropic_writing *writing, const struct ir_block *block)
+void anthropic_put_call(struct anthropic_writing *writing, const struct ir_block *block,
+                        unsigned use)
 {
     open_block(writing, "tool_use");
-    put_id(writing, "id", block->id);
+    put_id(writing, "id", block->id, use);
     anthropic_put_string(writing, "name", block->name);
     if (block->arguments.type == JSON_OBJECT) {
         anthropic_put_slice(writing, "input", block->arguments);
@@ -318,20 +326,21 @@ static void put_content(struct anthropic_writing *writing, const struct ir_block
     ANTHROPIC_PUT(writing, "]");
 }
 
-void anthropic_put_result(struct anthropic_writing *writing, const struct ir_block *block)
+void anthropic_put_result(struct anthropic_writing *writing, const struct ir_block *block,
+                          unsigned use)
 {
     open_block(writing, "tool_result");
-    put_id(writing, "tool_use_id", block->id);
+    put_id(writing, "tool_use_id", block->id, use);
     put_content(writing, block->content);
     if (block->is_error)
         ANTHROPIC_PUT(writing, ",\"is_error\":true");
     close_block(writing, anthropic_mark_of(block));
 }
 
-void anthropic_put_no_result(struct anthropic_writing *writing, struct ir_text id)
+void anthropic_put_no_result(struct anthropic_writing *writing, struct ir_text id, unsigned use)
 {
     open_block(writing, "tool_result");
-    put_id(writing, "tool_use_id", id);
+    put_id(writing, "tool_use_id", id, use);
     anthropic_put_string(writing, "content", IR_TEXT_LITERAL(NO_RESULT));
     ANTHROPIC_PUT(writing, ",\"is_error\":true}");
 }

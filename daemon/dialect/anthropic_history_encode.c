@@ -139,19 +139,15 @@ static int plan_message(struct planner *planner, const struct ir_message *messag
     return 0;
 }
 
-/* Room for the calls of the largest turn, twice, so that a search is short. */
+/* Room for every call, twice, so that a search is short. */
 static int plan_calls(struct anthropic_writing *writing)
 {
-    size_t most = 0, slots = 8;
-    for (const struct anthropic_turn *turn = writing->turns; turn; turn = turn->next) {
-        size_t count = 0;
-        for (const struct ir_message *message = turn->first; turn->is_assistant && message;
-             message = message == turn->last ? NULL : message->next)
-            for (const struct ir_block *block = message->blocks; block; block = block->next)
-                count += block->kind == IR_CALL;
-        most = count > most ? count : most;
-    }
-    while (slots < 2 * most)
+    size_t count = 0, slots = 8;
+    for (const struct ir_message *message = writing->request->messages; message;
+         message = message->next)
+        for (const struct ir_block *block = message->blocks; block; block = block->next)
+            count += block->kind == IR_CALL;
+    while (slots < 2 * count)
         slots *= 2;
     writing->calls = arena_alloc(writing->arena, slots * sizeof(*writing->calls));
     writing->call_slots = slots;
@@ -237,13 +233,13 @@ void anthropic_put_system(struct anthropic_writing *writing)
 
 /* ---- calls ---- */
 
-/* The entry of an id of the newest assistant turn, or the free one where it would stand. */
+/* The entry of an id, or the free one where it would stand. */
 static struct anthropic_call *find_call(const struct anthropic_writing *writing, struct ir_text id)
 {
     size_t i = (size_t)ir_text_hash(id);
     for (;; i++) {
         struct anthropic_call *call = &writing->calls[i & (writing->call_slots - 1)];
-        if (call->turn != writing->turn || ir_text_equal(call->id, id))
+        if (call->turn == 0 || ir_text_equal(call->id, id))
             return call;
     }
 }
@@ -261,8 +257,8 @@ static void put_call(struct anthropic_writing *writing, const struct ir_block *b
         ir_lose(writing->losses, "duplicate tool call");
         return;
     }
-    *call = (struct anthropic_call){.turn = writing->turn, .id = block->id};
-    anthropic_put_call(writing, block);
+    *call = (struct anthropic_call){.turn = writing->turn, .uses = call->uses + 1, .id = block->id};
+    anthropic_put_call(writing, block, call->uses);
 }
 
 /* ---- turns ---- */
@@ -359,7 +355,7 @@ static void put_result(struct anthropic_writing *writing, const struct ir_block 
         return;
     }
     call->is_answered = true;
-    anthropic_put_result(writing, block);
+    anthropic_put_result(writing, block, call->uses);
 }
 
 static void put_results(struct anthropic_writing *writing, const struct anthropic_turn *turn)
@@ -385,7 +381,7 @@ static void put_missing_results(struct anthropic_writing *writing,
                 continue;
             call->is_answered = true;
             ir_lose(writing->losses, "tool call without a result");
-            anthropic_put_no_result(writing, block->id);
+            anthropic_put_no_result(writing, block->id, call->uses);
         }
     }
 }
@@ -447,6 +443,16 @@ static void open_message(struct anthropic_writing *writing, bool is_assistant)
                                         : SPAN("{\"role\":\"user\",\"content\":["));
 }
 
+static bool has_block(const struct anthropic_turn *turn, enum ir_block_kind kind)
+{
+    for (const struct ir_message *message = turn->first; message;
+         message = next_in_turn(turn, message))
+        for (const struct ir_block *block = message->blocks; block; block = block->next)
+            if (block->kind == kind)
+                return true;
+    return false;
+}
+
 void anthropic_put_messages(struct anthropic_writing *writing)
 {
     const struct anthropic_turn *before = NULL;
@@ -467,6 +473,12 @@ void anthropic_put_messages(struct anthropic_writing *writing)
         ANTHROPIC_PUT(writing, "]}");
         before = turn;
     }
+    /* What followed said nothing, but followed. */
+    if (before && before->is_assistant && has_block(before, IR_CALL) && before->last->next) {
+        open_message(writing, false);
+        put_missing_results(writing, before);
+        ANTHROPIC_PUT(writing, "]}");
+    }
     ANTHROPIC_PUT(writing, "]");
 }
 
@@ -482,16 +494,6 @@ static bool begins_with_reasoning(const struct ir_target *target, const struct a
     return false;
 }
 
-static bool has_results(const struct anthropic_turn *turn)
-{
-    for (const struct ir_message *message = turn->first; message;
-         message = next_in_turn(turn, message))
-        for (const struct ir_block *block = message->blocks; block; block = block->next)
-            if (block->kind == IR_RESULT)
-                return true;
-    return false;
-}
-
 bool anthropic_may_think(const struct anthropic_writing *writing)
 {
     const struct anthropic_turn *last = writing->last_turn;
@@ -500,5 +502,5 @@ bool anthropic_may_think(const struct anthropic_writing *writing)
     if (last->is_assistant)
         return begins_with_reasoning(writing->target, last);
     const struct anthropic_turn *before = writing->before_last_turn;
-    return !before || !has_results(last) || begins_with_reasoning(writing->target, before);
+    return !before || !has_block(before, IR_CALL) || begins_with_reasoning(writing->target, before);
 }

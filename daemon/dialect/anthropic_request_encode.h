@@ -26,9 +26,13 @@ struct anthropic_turn {
     const struct ir_block *last_solid; /* of an assistant; reasoning behind it is left out */
 };
 
-/* Calls of the newest assistant turn by their id: a table that is cleared by counting turns. */
+/*
+ * Calls by their id. Some providers give the same ids in every turn, and this API wants each once:
+ * the second use of one gets a number, here and in its result.
+ */
 struct anthropic_call {
-    unsigned turn; /* this entry is of this turn; of an older one: it is free */
+    unsigned turn; /* number of the newest turn that used it; 0: a free place in the table */
+    unsigned uses;
     bool is_answered;
     struct ir_text id;
 };
@@ -69,12 +73,14 @@ void anthropic_put_text(struct anthropic_writing *writing, struct ir_text text, 
 bool anthropic_is_part(const struct ir_block *block);
 /* A part with its comma; what cannot be said is a loss. */
 void anthropic_put_part(struct anthropic_writing *writing, const struct ir_block *block);
-/* A call with its comma. */
-void anthropic_put_call(struct anthropic_writing *writing, const struct ir_block *block);
+/* A call with its comma; use: the how manieth of its id. */
+void anthropic_put_call(struct anthropic_writing *writing, const struct ir_block *block,
+                        unsigned use);
 /* A result with its comma. */
-void anthropic_put_result(struct anthropic_writing *writing, const struct ir_block *block);
+void anthropic_put_result(struct anthropic_writing *writing, const struct ir_block *block,
+                          unsigned use);
 /* A result for a call that got none. */
-void anthropic_put_no_result(struct anthropic_writing *writing, struct ir_text id);
+void anthropic_put_no_result(struct anthropic_writing *writing, struct ir_text id, unsigned use);
 /* A result without its call, as text and images. */
 void anthropic_put_orphan(struct anthropic_writing *writing, const struct ir_block *block);
 /* Reasoning that can be sent, with its comma. */

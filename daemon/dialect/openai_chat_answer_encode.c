@@ -27,9 +27,14 @@ static const char *const members[] = {
 /* {"id":...,"object":...,"created":...,"model":"...","choices":[ */
 static int begin_object(const struct ir_reply *reply, const char *object, struct bytes *out)
 {
-    int r = bytes_addf(
-        out, "{\"id\":\"chatcmpl-" SPAN_FMT "\",\"object\":\"%s\",\"created\":%lld,\"model\":",
-        SPAN_ARG(reply->id), object, (long long)reply->created_s);
+    int r = reply->begun_id.at
+                ? bytes_add_span(out, SPAN("{\"id\":"))
+                : bytes_addf(out, "{\"id\":\"chatcmpl-" SPAN_FMT "\"", SPAN_ARG(reply->id));
+    if (r == 0 && reply->begun_id.at)
+        r = json_add_string(out, reply->begun_id);
+    if (r == 0)
+        r = bytes_addf(out, ",\"object\":\"%s\",\"created\":%lld,\"model\":", object,
+                       (long long)reply->created_s);
     if (r == 0)
         r = json_add_string(out, reply->model);
     return r == 0 ? bytes_add_span(out, SPAN(",\"choices\":[")) : r;

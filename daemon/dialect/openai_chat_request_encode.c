@@ -26,6 +26,20 @@ void chat_lose_word(struct chat_writer *writer, const char *prefix, struct ir_te
 
 /* ---- tools ---- */
 
+/* Strict providers want an object schema that says it is one. */
+static void write_parameters(struct chat_writer *writer, struct json schema)
+{
+    chat_put(writer, SPAN(",\"parameters\":"));
+    if (!json_is_filled(schema)) {
+        chat_put(writer, SPAN(EMPTY_SCHEMA));
+    } else if (json_get(schema, "type").type != JSON_ABSENT) {
+        chat_put(writer, json_span(schema));
+    } else {
+        chat_put(writer, SPAN("{\"type\":\"object\","));
+        chat_put(writer, (struct span){schema.at + 1, schema.len - 1});
+    }
+}
+
 static void write_tool(struct chat_writer *writer, const struct ir_tool *tool)
 {
     chat_put(writer, SPAN("{\"type\":\"function\",\"function\":{\"name\":"));
@@ -34,8 +48,7 @@ static void write_tool(struct chat_writer *writer, const struct ir_tool *tool)
         chat_put(writer, SPAN(",\"description\":"));
         chat_put_text(writer, tool->description);
     }
-    chat_put(writer, SPAN(",\"parameters\":"));
-    chat_put(writer, json_is_filled(tool->schema) ? json_span(tool->schema) : SPAN(EMPTY_SCHEMA));
+    write_parameters(writer, tool->schema);
     if (!json_is_nothing(tool->strict)) {
         chat_put(writer, SPAN(",\"strict\":"));
         chat_put_value(writer, tool->strict);
@@ -293,6 +306,24 @@ static void write_stream(struct chat_writer *writer)
         chat_put(writer, SPAN(",\"stream_options\":{\"include_usage\":true}"));
 }
 
+/*
+ * The client's own, or one made of who asks: Claude Code tells its session there, and a session's
+ * requests belong into one cache.
+ */
+static void write_cache_key(struct chat_writer *writer)
+{
+    const struct ir_request *request = writer->request;
+    const bool is_taken = chat_can(writer, IR_CAN_CACHE_KEY);
+    char made[32];
+    if (ir_text_is_filled(request->cache_key) || !is_taken || !ir_text_is_filled(request->user)) {
+        write_optional(writer, "prompt_cache_key", request->cache_key, is_taken);
+        return;
+    }
+    (void)snprintf(made, sizeof(made), "aictl-%016llx",
+                   (unsigned long long)ir_text_hash(request->user)); /* fits */
+    write_optional(writer, "prompt_cache_key", (struct ir_text){span_of(made)}, true);
+}
+
 /* ---- the whole ---- */
 
 static void write_body(struct chat_writer *writer)
@@ -313,8 +344,7 @@ static void write_body(struct chat_writer *writer)
     write_stop(writer);
     chat_write_wish(writer);
     write_optional(writer, "user", request->user, is_plain_word(request->user));
-    write_optional(writer, "prompt_cache_key", request->cache_key,
-                   chat_can(writer, IR_CAN_CACHE_KEY));
+    write_cache_key(writer);
     write_stream(writer);
     chat_put(writer, SPAN("}"));
 }

@@ -438,9 +438,16 @@ static void on_head(void *ctx, int status, const struct fetch_header *headers, s
     }
 }
 
-/* From here on the answer is converted; so_far: what is known of the part that was passed on. */
-static void begin_conversion(struct attempt *attempt, const struct tap *so_far)
+/*
+ * From here on the answer is converted. The beginning may have been passed on: so_far is what is
+ * known of it, and event the next one, which says the answer's id; else both NULL.
+ */
+static void begin_conversion(struct attempt *attempt, const struct tap *so_far,
+                             const struct sse_event *event)
 {
+    struct span begun_id = {NULL, 0};
+    if (event) /* without one the answer gets another */
+        (void)json_text(json_get(json_peek(event->data), "id"), &attempt->arena, &begun_id);
     const struct conversion_plan plan = {
         .from = attempt->dialect,
         .to = attempt->surface,
@@ -448,6 +455,7 @@ static void begin_conversion(struct attempt *attempt, const struct tap *so_far)
         .wants_usage = attempt->view->wants_usage,
         .model = attempt->model,
         .answer_max = (size_t)attempt->config->options.answerMax,
+        .begun_id = begun_id.len ? begun_id : (struct span){NULL, 0},
         .so_far = so_far,
         .memory = attempt->gateway->memory,
         .place = attempt->neutral ? attempt->neutral->place : 0,
@@ -461,7 +469,7 @@ static void enter_form(struct attempt *attempt, enum form form)
 {
     attempt->form = form;
     if (attempt->neutral || (form == FORM_STREAM) != attempt->view->stream)
-        begin_conversion(attempt, NULL);
+        begin_conversion(attempt, NULL, NULL);
 }
 
 /* An answer of the client's own dialect that it could not use as it is. */
@@ -535,7 +543,7 @@ static int tap_event(struct attempt *attempt, const struct sse_event *event)
     }
     if (needs_mending(attempt)) {
         flush_run(attempt);
-        begin_conversion(attempt, &attempt->tap);
+        begin_conversion(attempt, &attempt->tap, event);
         return convert_event(attempt, event);
     }
     note_content(attempt);
@@ -677,7 +685,7 @@ static int read_whole(struct attempt *attempt, struct span *ret)
         attempt->dialect->tap_answer(&attempt->tap, *ret);
         if (attempt->tap.error_kind || !needs_mending(attempt))
             return -attempt->tap.error_kind;
-        begin_conversion(attempt, NULL);
+        begin_conversion(attempt, NULL, NULL);
     }
     int r = conversion_answer(attempt->conversion, *ret);
     attempt->tap.error_kind = conversion_tap(attempt->conversion)->error_kind;

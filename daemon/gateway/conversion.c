@@ -69,6 +69,8 @@ struct conversion *conversion_new(const struct conversion_plan *plan)
         .created_s = loop_wall_ms() / 1000,
         .wants_usage = plan->wants_usage,
     };
+    if (plan->begun_id.at)
+        conversion->reply.begun_id = (struct span){span_dup(plan->begun_id), plan->begun_id.len};
     ir_writer_init(&conversion->writer, conversion->reply.id, plan->answer_max, on_neutral,
                    conversion);
     conversion->writer.losses = &conversion->losses;
@@ -87,6 +89,7 @@ struct conversion *conversion_free(struct conversion *conversion)
     ir_answer_release(&conversion->answer);
     ir_answer_release(&conversion->reasoning);
     bytes_release(&conversion->out);
+    free((char *)conversion->reply.begun_id.at);
     free((char *)conversion->reply.model.at);
     free(conversion->decoder);
     free(conversion->encoder);

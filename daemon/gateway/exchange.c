@@ -604,6 +604,12 @@ static void pass_error(struct exchange *exchange, const struct failure *failure)
                  is_retryable ? own_whole_headers : headers, failure->err.detail);
 }
 
+/* The key itself, whatever the status; a 403 may also be about a model or a project. */
+static bool is_key_refused(const struct failure *failure)
+{
+    return failure->err.kind == ERR_PROVIDER_AUTH && failure->status != 403;
+}
+
 /* Nothing is tried any more: the first failure becomes the answer. */
 static void give_up(struct exchange *exchange, const struct err *err,
                     const struct attempt_result *result)
@@ -616,7 +622,7 @@ static void give_up(struct exchange *exchange, const struct err *err,
     }
     if (exchange->state == ANSWERING) /* the silence has sent the head meanwhile */
         finish_broken(exchange, &failure.err);
-    else if (failure.error.kind && failure.err.kind != ERR_PROVIDER_AUTH)
+    else if (failure.error.kind && !is_key_refused(&failure))
         pass_error(exchange, &failure);
     else
         refuse(exchange, &failure.err);
@@ -677,8 +683,7 @@ static void on_attempt_end(void *ctx, const struct attempt_result *result)
     else if (result->is_stream)
         finish_stream(exchange, result);
     else
-        finish_whole(exchange, 200, result->body, result->headers,
-                     result->is_converted ? own_whole_headers : NULL, NULL);
+        finish_whole(exchange, 200, result->body, result->headers, own_whole_headers, NULL);
 }
 
 /* ---- over ---- */

@@ -39,7 +39,8 @@ void failure_keep(const struct failure *failure, struct arena *arena, struct fai
     if (!ret->body.at)
         ret->body.len = 0;
     ret->error.message = (struct span){NULL, 0};
-    ret->error.type = NULL;
+    if (failure->error.type)
+        ret->error.type = arena_copy(arena, span_of(failure->error.type));
     if (failure->error.code)
         ret->error.code = arena_copy(arena, span_of(failure->error.code));
     ret->headers = copy_lines(failure->headers, arena);
@@ -59,5 +60,6 @@ int failure_write(const struct failure *failure, const struct dialect *surface, 
     struct api_error error = refusal_error(&failure->err, failure->provider->name, &message);
     error.status = failure->status;
     error.code = failure->error.code ? failure->error.code : error.code;
+    error.type = failure->error.type;
     return surface->write_error(&error, out);
 }

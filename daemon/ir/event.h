@@ -54,7 +54,9 @@ typedef int (*ir_event_fn)(void *ctx, const struct ir_event *event);
 
 /* What the client's request said about the answer, and what the exchange decided. */
 struct ir_reply {
-    struct span id;    /* of the answer, letters and digits, without prefix */
+    struct span id; /* of the answer, letters and digits, without prefix */
+    /* The id that a stream of the client's own dialect began with, plain text; or absent. */
+    struct span begun_id;
     struct span model; /* to be shown, plain text */
     int64_t created_s; /* seconds since 1970 */
     bool wants_usage;  /* a chat stream: the usage chunk was asked for */
