@@ -214,9 +214,10 @@ def test_f10_every_piece_on_its_own_is_no_block_of_its_own(world):
     world.check_chat(events, Meant([("text", "".join(words))]), chat_message("".join(words)))
 
 
-def test_f10_what_comes_behind_the_end_is_not_told(world):
+def test_f10_an_end_that_stands_where_none_belongs_ends_nothing(world):
+    """[DONE] comes in the middle, too (streams.md S4): nothing that was said is lost."""
     events = [SAY, chunk(content="Hello"), *end(), chunk(content=" again"), chunk("stop"), sse("[DONE]")]
-    world.check_chat(events, Meant([("text", "Hello")]))
+    world.check_chat(events, Meant([("text", "Hello again")]))
 
 
 # ---- 11: framing ----

@@ -130,7 +130,7 @@ def test_f11_framing_of_every_kind_gives_the_same_answer(world, change):
     (messages_usage(13, 1, 22000, 31), messages_usage(13, 4, 22000, 31), (13, 22000, 31, 4)),
     (messages_usage(13, 1, 22000, 31), {"output_tokens": 4}, (13, 22000, 31, 4)),
     (messages_usage(2068, 1), messages_usage(22397, 4), (22397, 0, 0, 4)),
-    (messages_usage(13, 1, 22000), {"input_tokens": 0, "output_tokens": 4}, (13, 22000, 0, 4)),
+    (messages_usage(13, 1, 22000), {"input_tokens": 0, "output_tokens": 4}, (0, 22000, 0, 4)),
     (messages_usage(13, 1), {"input_tokens": None, "cache_read_input_tokens": None, "output_tokens": 4},
      (13, 0, 0, 4)),
 ], ids=["told twice", "output alone", "corrected", "zero", "null"])

@@ -104,7 +104,7 @@ def test_reasoning_of_an_answer_in_the_other_form_comes_back(world, provider, fo
     whole = chat_message(None, [("call_a", "f", "{}")], "tool_calls", reasoning_content="hm")
     for is_stream in (True, False):
         provider.will(Script(events, whole, form))
-        said = said_by(daemon.messages("back", stream=is_stream, tools=MESSAGES_TOOLS))
+        said = said_by(daemon.messages("back", stream=is_stream, messages=[GO], tools=MESSAGES_TOOLS))
         assert sent_reasoning(daemon, provider, [GO, uses(said), results(said)]) == ["hm"]
 
 
@@ -114,7 +114,7 @@ def test_reasoning_under_another_name_comes_back_under_the_one_that_is_wanted(wo
     events = [chunk(role="assistant", content=""), chunk(**{name: "hm"}), call(0, "call_a", "f", "{}"),
               *end("tool_calls")]
     provider.will(Script(events, None))
-    said = said_by(daemon.messages("back", stream=True, tools=MESSAGES_TOOLS))
+    said = said_by(daemon.messages("back", stream=True, messages=[GO], tools=MESSAGES_TOOLS))
     assert sent_reasoning(daemon, provider, [GO, uses(said), results(said)]) == ["hm"]
 
 
@@ -130,14 +130,33 @@ def test_it_is_not_sent_to_a_provider_that_does_not_want_it(world, provider, dro
 
 
 def test_it_is_found_by_the_id_of_a_call(world, provider):
-    """Two conversations at once, each gets its own."""
+    """Two conversations at once that begin alike, each gets its own."""
     daemon = world()
     one = think(daemon, provider, "first", ids=("call_one",))
     two = think(daemon, provider, "second", ids=("call_two",))
     assert sent_reasoning(daemon, provider, [GO, uses(one), results(one)]) == ["first"]
     assert sent_reasoning(daemon, provider, [GO, uses(two), results(two)]) == ["second"]
-    both = [GO, uses(two), results(two), uses(one), results(one)]
-    assert sent_reasoning(daemon, provider, both) == ["second", "first"]
+
+
+REWRITTEN = {
+    "a reminder in the first message": lambda go, one: [{"role": "user", "content": [
+        {"type": "text", "text": "go"}, {"type": "text", "text": "<system-reminder>x</system-reminder>"}]}, *one],
+    "an old result cleared": lambda go, one: [go, one[0], {"role": "user", "content": [
+        {"type": "tool_result", "tool_use_id": "call_one", "content": "[Old tool result content cleared]"}]}],
+    "a system message in front": lambda go, one: [{"role": "system", "content": "x"}, go, *one],
+    "the first turn cut off": lambda go, one: [go],
+}
+
+
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_it_is_found_though_the_client_rewrote_what_stands_before(world, provider, name):
+    """Agents add reminders and clear old results; ids as long as these are no chance."""
+    daemon = world()
+    one = think(daemon, provider, "first", ids=("call_one",))
+    history = [GO, uses(one), results(one)]
+    two = think(daemon, provider, "second", ids=("call_6f9a1c04e2b74d21",), history=history)
+    rewritten = REWRITTEN[name](GO, history[1:])
+    assert sent_reasoning(daemon, provider, [*rewritten, uses(two), results(two)])[-1] == "second"
 
 
 def test_an_unknown_call_gets_none(world, provider):
@@ -181,10 +200,11 @@ def test_the_same_plain_id_in_two_turns_keeps_two_reasonings(world, provider):
 
 def test_another_conversation_with_the_same_id_does_not_get_the_words(world, provider):
     daemon = world()
-    one = think(daemon, provider, "first", ids=("call_0",), history=[{"role": "user", "content": "a"}])
-    two = think(daemon, provider, "second", ids=("call_0",), history=[{"role": "user", "content": "b"}])
-    assert sent_reasoning(daemon, provider, [GO, uses(two), results(two)]) == ["second"]
-    assert sent_reasoning(daemon, provider, [GO, uses(one), results(one)]) != ["second"]
+    asked = [{"role": "user", "content": "a"}], [{"role": "user", "content": "b"}]
+    one = think(daemon, provider, "first", ids=("call_0",), history=asked[0])
+    two = think(daemon, provider, "second", ids=("call_0",), history=asked[1])
+    assert sent_reasoning(daemon, provider, [*asked[1], uses(two), results(two)]) == ["second"]
+    assert sent_reasoning(daemon, provider, [*asked[0], uses(one), results(one)]) == ["first"]
 
 
 @pytest.mark.parametrize("model", ["back", "always"])
@@ -199,7 +219,7 @@ def test_what_the_client_kept_counts_and_not_the_memory(world, provider, model):
 def test_turns_without_calls_need_none(world, provider):
     daemon = world()
     provider.will(replies.Reply(text="so", reasoning="hm"))
-    said = said_by(daemon.messages("always", stream=True))
+    said = said_by(daemon.messages("always", stream=True, messages=[GO]))
     for model in ("back", "always"):
         assert sent_reasoning(daemon, provider, [GO, uses(said), GO], model) == [None]
 
@@ -215,7 +235,7 @@ def test_an_answer_that_broke_off_leaves_nothing(world, provider):
     daemon = world()
     events = [chunk(role="assistant", content=""), chunk(reasoning_content="hm"), call(0, "call_a", "f", '{"a')]
     provider.will(Script(events, None))
-    answer = daemon.messages("back", stream=True, tools=MESSAGES_TOOLS)
+    answer = daemon.messages("back", stream=True, messages=[GO], tools=MESSAGES_TOOLS)
     assert b"event: error" in answer.body
     back = {"role": "assistant", "content": [{"type": "tool_use", "id": "call_a", "name": "f", "input": {}}]}
     result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_a", "content": "ok"}]}
@@ -249,6 +269,16 @@ def test_the_memory_is_bounded_and_forgets_the_oldest(world, provider):
     kept = [known(number) for number in range(count)]
     assert kept == sorted(kept), "an older one outlived a newer one"
     assert 65536 // (size + 400) - 2 <= sum(kept) <= 65536 // size
+
+
+def test_what_a_conversation_still_asks_for_is_not_the_first_to_be_forgotten(world, provider):
+    """Else the beginning of a long one changes at every turn (law 2)."""
+    daemon = world(memoryMax=65536)
+    used = think(daemon, provider, "used" + "x" * 4000, ids=("call_used",))
+    for number in range(40):
+        think(daemon, provider, f"{number:04}" + "x" * 4000, ids=(f"call_{number}",))
+        told, = sent_reasoning(daemon, provider, [GO, uses(used), results(used)])
+        assert told == used.reasoning, f"forgotten after {number}"
 
 
 def test_one_answer_cannot_push_out_everything(world, provider):
@@ -311,7 +341,7 @@ def test_withheld_reasoning_comes_back_as_it_was(world, provider):
               block(2, "tool_use", "{}", id="toolu_a", name="f"), stop("tool_use")]
     for is_stream in (True, False):
         provider.will(Script(events, message(redacted, SIGNED, use, stop_reason="tool_use")))
-        said = said_by(daemon.chat("signed", stream=is_stream, tools=CHAT_TOOLS))
+        said = said_by(daemon.chat("signed", stream=is_stream, messages=[GO], tools=CHAT_TOOLS))
         assert sent_blocks(daemon, provider, said)[:2] == [redacted, SIGNED]
 
 
@@ -328,7 +358,7 @@ def test_words_of_signed_reasoning_can_be_read_by_a_chat_provider(world, provide
     """After a switch from a provider that signs to one that wants the words."""
     daemon = world()
     provider.will(replies.Reply(text="", tools=TOOL, call_ids=("toolu_a",), reasoning="hm"))
-    said = said_by(daemon.messages("signed", stream=True, tools=MESSAGES_TOOLS))
+    said = said_by(daemon.messages("signed", stream=True, messages=[GO], tools=MESSAGES_TOOLS))
     assert sent_reasoning(daemon, provider, [GO, uses(said, drops=False), results(said)]) == ["hm"]
 
 

@@ -210,8 +210,7 @@ class _Chat(_Grammar):
         self.need(reason in self.STOPS, f"finish_reason {reason!r}")
         is_calling = reason in ("tool_calls", "function_call")
         self.need(bool(self.said.calls) or not is_calling, f"{reason} without a call")
-        self.need(is_calling or reason == "length" or not self.said.calls,
-                  f"{reason} though there are calls")
+        self.need(reason != "stop" or not self.said.calls, "stop though there are calls")
         if is_calling:
             self.check_arguments()
         self.said.stop, self.has_finish, self.open = reason, True, None
@@ -324,6 +323,13 @@ def dialect_of(path):
     if "/chat/completions" in path:
         return "chat"
     return "messages" if path.split("?")[0].rstrip("/").endswith("/messages") else None
+
+
+def is_sign_of_life(dialect, event):
+    """Whether an event (wire.Event) is what keeps a silent stream alive in this dialect."""
+    if dialect == "chat":
+        return event.raw.startswith(b":") and not event.data and not event.name
+    return event.name == "ping" and event.json == {"type": "ping"}
 
 
 # ---- bytes to events ----

@@ -106,7 +106,8 @@ class OddMessages(_Odd):
             elif kind == "text":
                 blocks.append(self.text())
             else:
-                blocks.append({"type": "tool_use", "id": self.call_id("toolu_{}-x"), "name": "read", "input": {"n": 1.0}})
+                call_id = self.call_id("toolu_{}-x")
+                blocks.append({"type": "tool_use", "id": call_id, "name": "read", "input": {"n": 1.0}})
         return {"role": "assistant", "content": blocks or self.words()}
 
 

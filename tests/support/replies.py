@@ -279,6 +279,14 @@ def error_status(status, message, kind="invalid_request_error", headers=()):
     return Status(status, {"type": "error", "error": error}, headers)
 
 
+def late(gate, then):
+    """Another behaviour, behind a gate or a delay."""
+    def behaviour(call):
+        call.pause(gate)
+        then(call)
+    return behaviour
+
+
 def redirect(status, to):
     return Status(status, b"moved", (("Location", to),), "text/plain")
 
