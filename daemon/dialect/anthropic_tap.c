@@ -25,10 +25,17 @@ static bool is_productive_block(struct json block)
     return json_is_filled(type);
 }
 
-static void note_signature(struct tap *tap, struct json signature)
+static void note_signature(struct tap *tap)
 {
-    if (json_is_filled(signature) && tap->signature_count < TAP_SIGNATURES)
-        tap->signatures[tap->signature_count++] = ir_text_hash(ir_text_of(signature));
+    if (tap->open_signature && tap->signature_count < TAP_SIGNATURES)
+        tap->signatures[tap->signature_count++] = tap->open_signature;
+    tap->open_signature = 0;
+}
+
+static void add_signature(struct tap *tap, struct json piece)
+{
+    if (json_is_filled(piece))
+        tap->open_signature = ir_text_hash_more(tap->open_signature, ir_text_of(piece));
 }
 
 /* Of a thinking block, or one whose thinking is withheld. */
@@ -36,11 +43,12 @@ static void read_signature(struct tap *tap, struct json block)
 {
     static const char *const names[] = {"type", "signature", "data", NULL};
     struct json found[3];
+    note_signature(tap); /* of the block before */
     json_find(block, names, found);
     if (json_is(found[0], "thinking"))
-        note_signature(tap, found[1]);
+        add_signature(tap, found[1]);
     else if (json_is(found[0], "redacted_thinking"))
-        note_signature(tap, found[2]);
+        add_signature(tap, found[2]);
 }
 
 static void on_block_start(struct tap *tap, struct json root)
@@ -51,7 +59,7 @@ static void on_block_start(struct tap *tap, struct json root)
     read_signature(tap, block);
 }
 
-/* A signature comes in one piece, in a delta without anything else. */
+/* A signature comes in deltas without anything else. */
 static bool may_be_signature(struct json root)
 {
     return memmem(root.at, root.len, "signature", strlen("signature")) != NULL;
@@ -63,12 +71,18 @@ static void on_block_delta(struct tap *tap, struct json root)
     static const char *const names[] = {"text", "thinking", "partial_json", NULL};
     struct json found[3];
     if (may_be_signature(root))
-        note_signature(tap, json_path(root, "delta", "signature", NULL));
+        add_signature(tap, json_path(root, "delta", "signature", NULL));
     if (tap->has_content)
         return;
     json_find(json_get(root, "delta"), names, found);
     tap->has_content =
         json_is_filled(found[0]) || json_is_filled(found[1]) || json_is_filled(found[2]);
+}
+
+static void on_block_stop(struct tap *tap, struct json root)
+{
+    (void)root;
+    note_signature(tap);
 }
 
 static void on_message_delta(struct tap *tap, struct json root)
@@ -92,9 +106,13 @@ static const struct {
     const char *type;
     void (*read)(struct tap *tap, struct json root);
 } events[] = {
-    {"content_block_delta", on_block_delta}, {"content_block_start", on_block_start},
-    {"message_start", on_message_start},     {"message_delta", on_message_delta},
-    {"message_stop", on_message_stop},       {"error", on_error},
+    {"content_block_delta", on_block_delta},
+    {"content_block_start", on_block_start},
+    {"content_block_stop", on_block_stop},
+    {"message_start", on_message_start},
+    {"message_delta", on_message_delta},
+    {"message_stop", on_message_stop},
+    {"error", on_error},
 };
 
 enum tap_verdict anthropic_tap_event(struct tap *tap, const struct request_view *view,
@@ -135,6 +153,7 @@ void anthropic_tap_answer(struct tap *tap, struct span body)
         tap->has_content |= is_productive_block(block);
         read_signature(tap, block);
     }
+    note_signature(tap);
     tap_finish(tap, found[1]);
     anthropic_usage_read(found[2], &tap->usage);
     tap->has_end = !tap->error_kind;

@@ -83,6 +83,7 @@ struct tap {
     /* What reasoning was signed with, hashed (ir_text_hash()); more than fit are not kept. */
     unsigned signature_count;
     uint64_t signatures[TAP_SIGNATURES];
+    uint64_t open_signature; /* of the block that is coming, so far; 0: none */
 };
 
 enum tap_verdict { TAP_PASS, TAP_HIDE };

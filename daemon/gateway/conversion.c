@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/own.h"
+#include "gateway/neutral.h"
 #include "net/loop.h"
 
 #define ID_BYTES 12 /* random bytes of an answer's id */
@@ -20,6 +21,8 @@ struct conversion {
     struct ir_answer answer;    /* when a whole answer is asked for */
     struct ir_answer reasoning; /* what the memory may keep of a stream */
     bool is_too_long;           /* to be kept */
+    uint64_t call;              /* the first call so far, hashed; 0: none */
+    bool is_first_call;         /* the open block is it */
     struct ir_losses losses;
     struct ir_reply reply;
     char id[2 * ID_BYTES + 1];
@@ -99,29 +102,38 @@ struct conversion *conversion_free(struct conversion *conversion)
 
 /* ---- what later turns need ---- */
 
-/* A stream's reasoning is collected beside it, without the text and the calls' arguments. */
+/* A stream's reasoning is collected beside it, without texts and calls. */
 static void collect_reasoning(struct conversion *conversion, const struct ir_event *event)
 {
     bool is_wanted = event->kind == IR_EVENT_START || event->kind == IR_EVENT_FINISH ||
-                     event->block_kind == IR_REASONING ||
-                     (event->block_kind == IR_CALL && event->kind != IR_EVENT_DELTA);
+                     event->block_kind == IR_REASONING;
     if (!is_wanted || conversion->is_too_long)
         return;
     conversion->is_too_long = ir_answer_take(&conversion->reasoning, event) < 0;
+}
+
+/* The first call is enough to find an answer by. */
+static void hash_call(struct conversion *conversion, const struct ir_event *event)
+{
+    if (event->block_kind != IR_CALL)
+        return;
+    if (event->kind == IR_EVENT_BLOCK_START) {
+        conversion->is_first_call = conversion->call == 0;
+        if (conversion->is_first_call)
+            conversion->call = neutral_call_hash(event->id, event->name);
+    } else if (event->kind == IR_EVENT_DELTA && conversion->is_first_call) {
+        conversion->call = neutral_call_more(conversion->call, event->text.escaped);
+    }
 }
 
 static void remember(struct conversion *conversion)
 {
     const struct ir_answer *answer =
         conversion->to_stream ? &conversion->reasoning : &conversion->answer;
-    if (conversion->is_too_long || !conversion->place) /* the request was passed on */
-        return;
-    for (const struct ir_block *block = answer->blocks; block; block = block->next) {
-        if (block->kind != IR_CALL)
-            continue;
-        memory_keep(conversion->memory, memory_key(conversion->place, block->id), answer->blocks);
-        return; /* the first call's id is enough to find it by */
-    }
+    if (conversion->is_too_long || !conversion->call || !conversion->place)
+        return; /* without a place the request was passed on */
+    memory_keep(conversion->memory, (struct memory_key){conversion->call, conversion->place},
+                answer->blocks);
 }
 
 /* ---- neutral events ---- */
@@ -143,6 +155,7 @@ static int on_neutral(void *ctx, const struct ir_event *event)
         return -conversion->tap.error_kind;
     if (event->kind == IR_EVENT_SIGNATURE)
         memory_note_signer(conversion->memory, ir_text_hash(event->text), conversion->origin);
+    hash_call(conversion, event);
     int r = deliver(conversion, event);
     if (r == 0 && event->kind == IR_EVENT_FINISH)
         remember(conversion);

@@ -25,7 +25,7 @@ struct kept_block {
 struct note {
     struct note *collided;
     struct note *newer, *older;
-    uint64_t key;
+    struct memory_key key;
     size_t size; /* of everything */
     unsigned count;
     struct kept_block blocks[];
@@ -53,17 +53,33 @@ struct memory *memory_new(size_t max)
 
 /* ---- notes ---- */
 
-uint64_t memory_key(uint64_t place, struct ir_text call_id)
+static struct note **bucket_of(struct memory *memory, uint64_t call)
 {
-    return (place ^ ir_text_hash(call_id) * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+    return &memory->buckets[call & (BUCKETS - 1)];
 }
 
-static struct note **find_place(struct memory *memory, uint64_t key)
+static struct note **find_exact(struct memory *memory, struct memory_key key)
 {
-    struct note **place = &memory->buckets[key >> 32 & (BUCKETS - 1)];
-    while (*place && (*place)->key != key)
-        place = &(*place)->collided;
-    return place;
+    struct note **at = bucket_of(memory, key.call);
+    while (*at && ((*at)->key.call != key.call || (*at)->key.place != key.place))
+        at = &(*at)->collided;
+    return at;
+}
+
+/* The note of the place, else the only one of the call, else none. */
+static struct note *find_note(struct memory *memory, struct memory_key key)
+{
+    struct note *found = NULL;
+    unsigned count = 0;
+    for (struct note *note = *bucket_of(memory, key.call); note; note = note->collided) {
+        if (note->key.call != key.call)
+            continue;
+        if (note->key.place == key.place)
+            return note;
+        found = note;
+        count++;
+    }
+    return count == 1 ? found : NULL;
 }
 
 static void put_in_front(struct memory *memory, struct note *note)
@@ -91,7 +107,7 @@ static void forget(struct memory *memory, struct note **place)
 
 static void forget_oldest(struct memory *memory)
 {
-    forget(memory, find_place(memory, memory->oldest->key));
+    forget(memory, find_exact(memory, memory->oldest->key));
 }
 
 struct memory *memory_free(struct memory *memory)
@@ -139,10 +155,10 @@ static void fill(struct note *note, const struct ir_block *blocks)
     }
 }
 
-void memory_keep(struct memory *memory, uint64_t key, const struct ir_block *blocks)
+void memory_keep(struct memory *memory, struct memory_key key, const struct ir_block *blocks)
 {
     unsigned count;
-    struct note **place = find_place(memory, key);
+    struct note **place = find_exact(memory, key);
     size_t size = sizeof(struct note) + measure(blocks, &count);
     if (*place)
         forget(memory, place);
@@ -168,9 +184,9 @@ static bool copy_text(struct arena *arena, const char **at, size_t len, struct i
     return ret->escaped.at != NULL;
 }
 
-struct ir_block *memory_find(struct memory *memory, uint64_t key, struct arena *arena)
+struct ir_block *memory_find(struct memory *memory, struct memory_key key, struct arena *arena)
 {
-    struct note *note = *find_place(memory, key);
+    struct note *note = find_note(memory, key);
     struct ir_block *first = NULL, **next = &first;
     if (!note)
         return NULL;

@@ -4,8 +4,10 @@
  *
  *   note    the reasoning of an answer that asked for tools: some providers refuse the next turn
  *           without it, and not every API has a field for it
- *   key     what a note is found by: the call it led to and its place in its conversation, since
- *           providers give the same ids in every conversation
+ *   key     what a note is found by: a hash of the call it led to (id, name, arguments)
+ *   place   a hash of where in which conversation the answer stands. Some providers give the same ids
+ *           everywhere, so of several notes with one key that of the place counts; the only one there
+ *           is counts wherever it is asked for, since clients rewrite what stands before
  *   signer  which provider signed a piece of reasoning: nobody else can read it, so it is taken out
  *           of the history after a switch
  *
@@ -23,17 +25,18 @@ struct memory;
 struct memory *memory_new(size_t max);
 struct memory *memory_free(struct memory *memory);
 
-/* The key of a call; `place` is a hash of where in which conversation its answer stands. */
-uint64_t memory_key(uint64_t place, struct ir_text call_id);
+struct memory_key {
+    uint64_t call, place;
+};
+
 /*
  * Keeps a copy of the reasoning blocks of a list (blocks of other kinds are passed over), instead of
- * what was kept under this key. Nothing to keep, or more than an eighth of the maximum: no note.
+ * what was kept for this call at this place. Nothing to keep, or more than an eighth of the maximum:
+ * no note.
  */
-void memory_keep(struct memory *memory, uint64_t key, const struct ir_block *blocks);
-/*
- * The reasoning kept under a key, copied into the arena; NULL when there is none, or no room for it.
- */
-struct ir_block *memory_find(struct memory *memory, uint64_t key, struct arena *arena);
+void memory_keep(struct memory *memory, struct memory_key key, const struct ir_block *blocks);
+/* The reasoning kept, copied into the arena; NULL when there is none, or no room for it. */
+struct ir_block *memory_find(struct memory *memory, struct memory_key key, struct arena *arena);
 
 /* A provider at this origin signed this. */
 void memory_note_signer(struct memory *memory, uint64_t signature_hash, const char *origin);

@@ -79,19 +79,71 @@ static bool has_kind(const struct ir_message *message, enum ir_block_kind kind)
     return false;
 }
 
+uint64_t neutral_call_hash(struct ir_text id, struct ir_text name)
+{
+    return ir_text_hash(id) * 31 ^ ir_text_hash(name);
+}
+
+/* Escapes are white space in one spelling and letters in another: their letters do not count. */
+uint64_t neutral_call_more(uint64_t hash, struct span arguments)
+{
+    for (size_t i = 0; i < arguments.len; i++) {
+        char c = arguments.at[i];
+        bool counts = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                      (c >= 'a' && c <= 'z' && c != 'n' && c != 't' && c != 'r');
+        if (counts)
+            hash = (hash ^ (unsigned char)c) * 0x100000001b3u;
+    }
+    return hash;
+}
+
+static struct memory_key key_of(const struct ir_block *call, uint64_t place)
+{
+    uint64_t hash = neutral_call_hash(call->id, call->name);
+    struct span arguments =
+        call->arguments.type == JSON_ABSENT ? call->torn.escaped : json_span(call->arguments);
+    return (struct memory_key){neutral_call_more(hash, arguments), place};
+}
+
+static bool is_signed(const struct ir_block *block)
+{
+    return block->kind == IR_REASONING && ir_text_is_filled(block->signature);
+}
+
+static bool has_signed(const struct ir_block *block)
+{
+    while (block && !is_signed(block))
+        block = block->next;
+    return block;
+}
+
+/* Reasoning whose client lost the signature: what is put back says the same. */
+static void drop_reasoning(struct ir_message *message)
+{
+    for (struct ir_block **next = &message->blocks; *next;) {
+        if ((*next)->kind == IR_REASONING)
+            *next = (*next)->next;
+        else
+            next = &(*next)->next;
+    }
+}
+
 /* Puts back the reasoning that led to a message's calls, where the client left it out. */
 static void put_back(struct neutral *neutral, struct ir_message *message, uint64_t place,
-                     struct memory *memory)
+                     bool wants_signed, struct memory *memory)
 {
     struct ir_block *kept = NULL;
+    if (wants_signed ? has_signed(message->blocks) : has_kind(message, IR_REASONING))
+        return;
     for (struct ir_block *block = message->blocks; block && !kept; block = block->next)
         if (block->kind == IR_CALL)
-            kept = memory_find(memory, memory_key(place, block->id), &neutral->arena);
-    if (!kept)
+            kept = memory_find(memory, key_of(block, place), &neutral->arena);
+    if (!kept || (wants_signed && !has_signed(kept)))
         return;
     struct ir_block *last = kept;
     while (last->next)
         last = last->next;
+    drop_reasoning(message);
     last->next = message->blocks;
     message->blocks = kept;
 }
@@ -106,13 +158,15 @@ static void mark_foreign(struct ir_message *message, struct memory *memory, cons
 int neutral_encode(struct neutral *neutral, const struct neutral_target *target,
                    struct memory *memory, struct bytes *out, struct err *reterr)
 {
+    const bool wants_signed = target->dialect->strip_reasoning != NULL;
+    const bool wants_plain = ir_can(&target->model, IR_CAN_REASONING_BACK);
     struct neutral_place place = {0};
     for (struct ir_message *message = neutral->request.messages; message;
          pass(&place, message), message = message->next) {
         if (message->role != IR_ROLE_ASSISTANT)
             continue;
-        if (!has_kind(message, IR_REASONING))
-            put_back(neutral, message, place_hash(&place), memory);
+        if (wants_signed || wants_plain)
+            put_back(neutral, message, place_hash(&place), !wants_plain, memory);
         mark_foreign(message, memory, target->origin);
     }
     neutral->losses = neutral->decoding;

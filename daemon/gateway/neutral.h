@@ -15,6 +15,14 @@ struct neutral {
     struct ir_losses losses;   /* the same and what the last encoder lost */
 };
 
+/*
+ * A running hash of a call, for memory_key: start with its id and name, go on with the pieces of its
+ * arguments, as they stand in a string or plain. Clients write arguments anew, so only letters and
+ * digits count.
+ */
+uint64_t neutral_call_hash(struct ir_text id, struct ir_text name);
+uint64_t neutral_call_more(uint64_t hash, struct span arguments);
+
 /* For whom it is encoded. */
 struct neutral_target {
     const struct dialect *dialect;

@@ -34,10 +34,15 @@ void ir_lose(struct ir_losses *losses, const char *name)
         lose(losses, span_of(name), SPAN(""));
 }
 
+/* A client's name may be anything: a header takes no blank one, and it is to be seen. */
 void ir_lose_member(struct ir_losses *losses, const char *prefix, struct json key)
 {
+    struct span name = json_raw_text(key);
+    size_t blank = 0;
+    while (blank < name.len && name.at[blank] == ' ')
+        blank++;
     if (losses)
-        lose(losses, span_of(prefix), json_raw_text(key));
+        lose(losses, span_of(prefix), blank == name.len ? SPAN("?") : name);
 }
 
 void ir_losses_join(struct ir_losses *losses, const struct ir_losses *from)

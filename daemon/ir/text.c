@@ -153,10 +153,16 @@ int ir_text_compare(struct ir_text a, struct ir_text b)
 }
 
 /* FNV-1a, 64 bit. */
+uint64_t ir_text_hash_more(uint64_t hash, struct ir_text piece)
+{
+    if (!hash)
+        hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < piece.escaped.len; i++)
+        hash = (hash ^ (unsigned char)piece.escaped.at[i]) * 0x100000001b3u;
+    return hash ? hash : 1;
+}
+
 uint64_t ir_text_hash(struct ir_text text)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < text.escaped.len; i++)
-        hash = (hash ^ (unsigned char)text.escaped.at[i]) * 0x100000001b3u;
-    return hash ? hash : 1;
+    return ir_text_hash_more(0, text);
 }

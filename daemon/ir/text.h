@@ -43,3 +43,5 @@ bool ir_text_is_media_type(struct ir_text text);
 int ir_text_add(struct bytes *out, struct ir_text text);
 /* A hash to find or compare by, the same in every run; never 0. */
 uint64_t ir_text_hash(struct ir_text text);
+/* The hash of a text that goes on; hash 0: it begins. */
+uint64_t ir_text_hash_more(uint64_t hash, struct ir_text piece);

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 
 static void check_edited(const struct dialect *dialect, struct span edited,
-                         const struct ir_target *target,
-                         const struct request_view *before)
+                         const struct ir_target *target, const struct request_view *before)
 {
     struct request_view view;
     struct arena arena;

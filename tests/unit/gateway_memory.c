@@ -23,6 +23,11 @@ static struct ir_text text_of(const char *text)
     return (struct ir_text){span_of(text)};
 }
 
+static struct memory_key key(uint64_t place, const char *call)
+{
+    return (struct memory_key){ir_text_hash(text_of(call)), place};
+}
+
 static struct ir_block reasoning(const char *text, const char *signature)
 {
     return (struct ir_block){
@@ -32,12 +37,12 @@ static struct ir_block reasoning(const char *text, const char *signature)
 static void keep(struct memory *memory, const char *id, const char *text)
 {
     struct ir_block block = reasoning(text, NULL);
-    memory_keep(memory, memory_key(1, text_of(id)), &block);
+    memory_keep(memory, key(1, id), &block);
 }
 
 static bool knows(struct memory *memory, const char *id)
 {
-    return memory_find(memory, memory_key(1, text_of(id)), &arena) != NULL;
+    return memory_find(memory, key(1, id), &arena) != NULL;
 }
 
 Test(memory, reasoning_is_found_again_as_it_was)
@@ -48,8 +53,8 @@ Test(memory, reasoning_is_found_again_as_it_was)
     first.next = &text;
     text.next = &second;
     second.is_redacted = true;
-    memory_keep(memory, memory_key(1, text_of("call_1")), &first);
-    const struct ir_block *found = memory_find(memory, memory_key(1, text_of("call_1")), &arena);
+    memory_keep(memory, key(1, "call_1"), &first);
+    const struct ir_block *found = memory_find(memory, key(1, "call_1"), &arena);
     cr_assert_not_null(found);
     cr_expect(ir_text_equal(found->text, first.text));
     cr_expect_null(found->signature.escaped.at);
@@ -85,11 +90,11 @@ Test(memory, a_later_note_replaces_the_earlier_and_none_forgets_it)
     struct ir_block nothing = {.kind = IR_TEXT, .text = text_of("text")};
     keep(memory, "a", "one");
     keep(memory, "a", "two");
-    const struct ir_block *found = memory_find(memory, memory_key(1, text_of("a")), &arena);
+    const struct ir_block *found = memory_find(memory, key(1, "a"), &arena);
     cr_expect(found && ir_text_equal(found->text, text_of("two")));
-    memory_keep(memory, memory_key(1, text_of("a")), &nothing);
+    memory_keep(memory, key(1, "a"), &nothing);
     cr_expect(!knows(memory, "a"));
-    memory_keep(memory, memory_key(1, text_of("b")), NULL);
+    memory_keep(memory, key(1, "b"), NULL);
     cr_expect(!knows(memory, "b"));
     memory_free(memory);
 }
@@ -109,15 +114,19 @@ Test(memory, a_note_that_is_asked_for_stays)
     memory_free(memory);
 }
 
-Test(memory, the_same_call_of_another_conversation_or_turn_is_another)
+Test(memory, of_several_notes_that_of_the_place_counts_and_the_only_one_everywhere)
 {
     struct memory *memory = memory_new(65536);
-    struct ir_block block = reasoning("secret", NULL);
-    memory_keep(memory, memory_key(15, text_of("call_0")), &block);
-    cr_expect_not_null(memory_find(memory, memory_key(15, text_of("call_0")), &arena));
-    cr_expect_null(memory_find(memory, memory_key(25, text_of("call_0")), &arena));
-    cr_expect_null(memory_find(memory, memory_key(17, text_of("call_0")), &arena));
-    cr_expect_null(memory_find(memory, memory_key(15, text_of("call_1")), &arena));
+    struct ir_block one = reasoning("one", NULL), two = reasoning("two", NULL);
+    memory_keep(memory, key(1, "call_0"), &one);
+    cr_expect_not_null(memory_find(memory, key(7, "call_0"), &arena));
+    memory_keep(memory, key(2, "call_0"), &two);
+    const struct ir_block *found = memory_find(memory, key(1, "call_0"), &arena);
+    cr_expect(found && ir_text_equal(found->text, one.text));
+    found = memory_find(memory, key(2, "call_0"), &arena);
+    cr_expect(found && ir_text_equal(found->text, two.text));
+    cr_expect_null(memory_find(memory, key(7, "call_0"), &arena), "nobody knows which");
+    cr_expect_null(memory_find(memory, key(1, "call_1"), &arena));
     memory_free(memory);
 }
 
