@@ -152,6 +152,12 @@ struct dialect {
     /* A whole (non-stream) answer body. */
     void (*tap_answer)(struct tap *tap, struct span body);
     /*
+     * What an event of a stream says of its answer: begun_id, model and created_s of *ret, where it
+     * says them. For a stream whose beginning was passed on. NULL: the dialect's tap never asks for
+     * that (lacks_ids).
+     */
+    void (*read_reply)(struct span data, struct arena *arena, struct ir_reply *ret);
+    /*
      * Classifies an error answer (status and body) into a kind and finds its message; the message
      * is borrowed from the body or the arena. Never fails: an unknown body gives the status' kind.
      */

@@ -166,6 +166,7 @@ const struct dialect dialect_openai_chat = {
     .edit_request = edit_request,
     .tap_event = openai_chat_tap_event,
     .tap_answer = openai_chat_tap_answer,
+    .read_reply = openai_chat_read_reply,
     .read_error = api_error_read,
     .decode_request = openai_chat_decode_request,
     .decoder_size = sizeof(struct openai_chat_decoder),

@@ -103,6 +103,17 @@ static bool is_done(struct span data)
     return data.len < 16 && span_equal(span_trim(data), SPAN("[DONE]"));
 }
 
+void openai_chat_read_reply(struct span data, struct arena *arena, struct ir_reply *ret)
+{
+    static const char *const names[] = {"id", "model", "created", NULL};
+    struct json found[3];
+    json_find(json_peek(data), names, found);
+    /* What cannot be read stays as it is. */
+    (void)json_text(found[0], arena, &ret->begun_id);
+    (void)json_text(found[1], arena, &ret->model);
+    (void)json_int(found[2], &ret->created_s);
+}
+
 enum tap_verdict openai_chat_tap_event(struct tap *tap, const struct request_view *view,
                                        struct span event_name, struct span data)
 {

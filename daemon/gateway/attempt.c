@@ -37,6 +37,7 @@ struct attempt {
     struct ir_losses losses;   /* of the pass-through */
     bool says_stream;          /* the answer's content type */
     enum form form;
+    bool has_begun;                /* an event was passed on */
     struct conversion *conversion; /* NULL: the answer is passed on */
     struct sse sse;
     struct span fed; /* the bytes being read */
@@ -439,15 +440,14 @@ static void on_head(void *ctx, int status, const struct fetch_header *headers, s
 }
 
 /*
- * From here on the answer is converted. The beginning may have been passed on: so_far is what is
- * known of it, and event the next one, which says the answer's id; else both NULL.
+ * From here on the answer is converted. The beginning may have been passed on: then event is the next
+ * one, else NULL.
  */
-static void begin_conversion(struct attempt *attempt, const struct tap *so_far,
-                             const struct sse_event *event)
+static void begin_conversion(struct attempt *attempt, const struct sse_event *event)
 {
-    struct span begun_id = {NULL, 0};
-    if (event) /* without one the answer gets another */
-        (void)json_text(json_get(json_peek(event->data), "id"), &attempt->arena, &begun_id);
+    struct ir_reply begun = {0};
+    if (event)
+        attempt->dialect->read_reply(event->data, &attempt->arena, &begun);
     const struct conversion_plan plan = {
         .from = attempt->dialect,
         .to = attempt->surface,
@@ -455,8 +455,8 @@ static void begin_conversion(struct attempt *attempt, const struct tap *so_far,
         .wants_usage = attempt->view->wants_usage,
         .model = attempt->model,
         .answer_max = (size_t)attempt->config->options.answerMax,
-        .begun_id = begun_id.len ? begun_id : (struct span){NULL, 0},
-        .so_far = so_far,
+        .so_far = event ? &attempt->tap : NULL,
+        .begun = event ? &begun : NULL,
         .memory = attempt->gateway->memory,
         .place = attempt->neutral ? attempt->neutral->place : 0,
         .origin = attempt->provider->origin,
@@ -469,7 +469,7 @@ static void enter_form(struct attempt *attempt, enum form form)
 {
     attempt->form = form;
     if (attempt->neutral || (form == FORM_STREAM) != attempt->view->stream)
-        begin_conversion(attempt, NULL, NULL);
+        begin_conversion(attempt, NULL);
 }
 
 /* An answer of the client's own dialect that it could not use as it is. */
@@ -543,12 +543,13 @@ static int tap_event(struct attempt *attempt, const struct sse_event *event)
     }
     if (needs_mending(attempt)) {
         flush_run(attempt);
-        begin_conversion(attempt, &attempt->tap, event);
+        begin_conversion(attempt, attempt->has_begun ? event : NULL);
         return convert_event(attempt, event);
     }
     note_content(attempt);
     if (verdict == TAP_PASS)
         pass_on(attempt, event->raw);
+    attempt->has_begun = true;
     return 0;
 }
 
@@ -685,7 +686,7 @@ static int read_whole(struct attempt *attempt, struct span *ret)
         attempt->dialect->tap_answer(&attempt->tap, *ret);
         if (attempt->tap.error_kind || !needs_mending(attempt))
             return -attempt->tap.error_kind;
-        begin_conversion(attempt, NULL, NULL);
+        begin_conversion(attempt, NULL);
     }
     int r = conversion_answer(attempt->conversion, *ret);
     attempt->tap.error_kind = conversion_tap(attempt->conversion)->error_kind;

@@ -18,6 +18,7 @@ struct conversion {
     struct ir_writer writer;
     void *decoder, *encoder; /* the dialects' states; NULL when they have none */
     bool to_stream;
+    bool is_begun;              /* the client has the start of the stream */
     struct ir_answer answer;    /* when a whole answer is asked for */
     struct ir_answer reasoning; /* what the memory may keep of a stream */
     bool is_too_long;           /* to be kept */
@@ -51,6 +52,19 @@ static void *state_of(size_t size)
     return state;
 }
 
+/* What a client has seen of an answer does not change in the middle of it. */
+static void continue_reply(struct conversion *conversion, const struct ir_reply *begun)
+{
+    struct ir_reply *reply = &conversion->reply;
+    conversion->is_begun = true;
+    if (begun->begun_id.len)
+        reply->begun_id = (struct span){span_dup(begun->begun_id), begun->begun_id.len};
+    if (begun->model.len)
+        reply->model = begun->model;
+    if (begun->created_s)
+        reply->created_s = begun->created_s;
+}
+
 struct conversion *conversion_new(const struct conversion_plan *plan)
 {
     struct conversion *conversion = calloc(1, sizeof(*conversion));
@@ -68,12 +82,13 @@ struct conversion *conversion_new(const struct conversion_plan *plan)
     conversion->out.max = 2 * plan->answer_max;
     conversion->reply = (struct ir_reply){
         .id = span_of(conversion->id),
-        .model = {span_dup(plan->model), plan->model.len},
+        .model = plan->model,
         .created_s = loop_wall_ms() / 1000,
         .wants_usage = plan->wants_usage,
     };
-    if (plan->begun_id.at)
-        conversion->reply.begun_id = (struct span){span_dup(plan->begun_id), plan->begun_id.len};
+    if (plan->begun)
+        continue_reply(conversion, plan->begun);
+    conversion->reply.model.at = span_dup(conversion->reply.model);
     ir_writer_init(&conversion->writer, conversion->reply.id, plan->answer_max, on_neutral,
                    conversion);
     conversion->writer.losses = &conversion->losses;
@@ -143,6 +158,8 @@ static int deliver(struct conversion *conversion, const struct ir_event *event)
     if (!conversion->to_stream)
         return ir_answer_take(&conversion->answer, event);
     collect_reasoning(conversion, event);
+    if (event->kind == IR_EVENT_START && conversion->is_begun)
+        return 0;
     return conversion->to->encode_event(conversion->encoder, &conversion->reply, event,
                                         &conversion->out);
 }

@@ -18,12 +18,13 @@
 
 struct conversion_plan {
     const struct dialect *from, *to;
-    bool to_stream;       /* the form the client asked for */
-    bool wants_usage;     /* struct ir_reply */
-    struct span model;    /* to be shown; copied */
-    size_t answer_max;    /* bytes of a collected answer, and of calls that wait for their turn */
-    struct span begun_id; /* of that beginning, plain text, or absent; copied */
-    const struct tap *so_far; /* the beginning was passed on, and this is known of it; or NULL */
+    bool to_stream;    /* the form the client asked for */
+    bool wants_usage;  /* struct ir_reply */
+    struct span model; /* to be shown; copied */
+    size_t answer_max; /* bytes of a collected answer, and of calls that wait for their turn */
+    /* The beginning was passed on; this is known of it, and what it says of the answer. Or NULL. */
+    const struct tap *so_far;
+    const struct ir_reply *begun;
     struct memory *memory;
     uint64_t place;     /* of the answer in its conversation; 0: the request was passed on */
     const char *origin; /* the provider's; borrowed for the conversion's life */
