@@ -12,6 +12,7 @@ struct strip {
     void *ctx;
     struct splices *splices;
     unsigned count;
+    bool is_loop_cut; /* the last answer asked for tools and lost the reasoning that led to it */
 };
 
 /*
@@ -98,6 +99,37 @@ static int strip_content(struct strip *strip, struct json content, bool *ret_is_
     return r == 0 && !*ret_is_empty ? close_run(strip, &cut, (struct json){0}) : r;
 }
 
+static bool has_call(struct json content)
+{
+    struct json_iter iter = json_iter(content);
+    struct json block;
+    while (content.type == JSON_ARRAY && json_next(&iter, &block))
+        if (json_is(json_get(block, "type"), "tool_use"))
+            return true;
+    return false;
+}
+
+static int strip_message(struct strip *strip, struct json message, bool *ret_is_empty)
+{
+    static const char *const names[] = {"role", "content", NULL};
+    const unsigned before = strip->count;
+    struct json found[2];
+    json_find(message, names, found);
+    int r = strip_content(strip, found[1], ret_is_empty);
+    if (json_is(found[0], "assistant"))
+        strip->is_loop_cut = strip->count > before && has_call(found[1]);
+    return r;
+}
+
+/* A turn with calls must begin with its reasoning while thinking is on: it cannot be on, then. */
+static int switch_thinking_off(struct strip *strip, struct json thinking)
+{
+    if (!strip->is_loop_cut || !json_is(json_get(thinking, "type"), "enabled"))
+        return 0;
+    return splices_add(strip->splices, (size_t)(thinking.at - strip->body.at), thinking.len,
+                       SPAN("{\"type\":\"disabled\"}"));
+}
+
 static int strip_messages(struct strip *strip, struct json messages)
 {
     struct cut cut = {0};
@@ -106,7 +138,7 @@ static int strip_messages(struct strip *strip, struct json messages)
     int r = 0;
     while (r == 0 && messages.type == JSON_ARRAY && json_next(&iter, &message)) {
         bool is_empty;
-        r = strip_content(strip, json_get(message, "content"), &is_empty);
+        r = strip_message(strip, message, &is_empty);
         if (r == 0 && is_empty)
             take_out(&cut, message);
         else if (r == 0)
@@ -119,13 +151,16 @@ int anthropic_strip_reasoning(struct span body,
                               bool (*is_foreign)(void *ctx, struct ir_text signature), void *ctx,
                               struct arena *arena, struct splices *ret, unsigned *ret_count)
 {
-    struct strip strip = {body, is_foreign, ctx, ret, 0};
+    struct strip strip = {body, is_foreign, ctx, ret, 0, false};
+    struct json root = json_peek(body);
     *ret_count = 0;
     if (!has_text(body, SPAN("\"signature\"")) && !has_text(body, SPAN("\"redacted_thinking\"")))
         return 0;
     if (!ret->arena)
         splices_init(ret, arena);
-    int r = strip_messages(&strip, json_get(json_peek(body), "messages"));
+    int r = strip_messages(&strip, json_get(root, "messages"));
+    if (r == 0)
+        r = switch_thinking_off(&strip, json_get(root, "thinking"));
     if (r == 0)
         *ret_count = strip.count;
     return r;

@@ -24,6 +24,28 @@ static void check_edited(const struct dialect *dialect, struct span edited,
     arena_release(&arena);
 }
 
+static bool is_foreign(void *ctx, struct ir_text signature)
+{
+    (void)ctx;
+    return ir_text_hash(signature) & 1;
+}
+
+/* What is left of a body without foreign reasoning is JSON when the body was. */
+static void try_strip(const struct dialect *dialect, struct span body, struct arena *arena)
+{
+    struct splices splices;
+    struct json root;
+    struct bytes out = {.max = 1 << 22};
+    unsigned count;
+    if (!dialect->strip_reasoning || json_validate(body, &root, NULL) < 0)
+        return;
+    splices_init(&splices, arena);
+    assert(dialect->strip_reasoning(body, is_foreign, NULL, arena, &splices, &count) == 0);
+    assert(splices_apply(&splices, body, &out) == 0);
+    assert(json_validate(bytes_span(&out), &root, NULL) == 0);
+    bytes_release(&out);
+}
+
 static void try_request(const struct dialect *dialect, struct span body, struct arena *arena)
 {
     const struct ir_target target = {SPAN("new \"model\""), ir_capabilities_default(), 0};
@@ -40,6 +62,7 @@ static void try_request(const struct dialect *dialect, struct span body, struct 
     assert(splices_apply(&splices, body, &out) == 0);
     check_edited(dialect, bytes_span(&out), &target, &view);
     bytes_release(&out);
+    try_strip(dialect, body, arena);
 }
 
 static void check_tap(const struct tap *tap)

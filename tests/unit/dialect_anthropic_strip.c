@@ -25,6 +25,11 @@ TestSuite(anthropic_strip, .init = setup, .fini = cleanup);
 #define A(list) "{\"role\":\"assistant\",\"content\":[" list "]}"
 #define U       "{\"role\":\"user\",\"content\":\"hi\"}"
 
+#define CALL     "{\"type\":\"tool_use\",\"id\":\"c\",\"name\":\"f\",\"input\":{}}"
+#define RESULT   "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"c\"}]}"
+#define ON       "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}"
+#define ADAPTIVE "\"thinking\":{\"type\":\"adaptive\"}"
+
 /* F is foreign, everything else is not. */
 static const struct {
     const char *body, *wanted;
@@ -52,6 +57,16 @@ static const struct {
      "{\"messages\":[" U "," A(X("a")) "]}", 4},
     {"{\"messages\":[" U "," A(T("F")) "]}", "{\"messages\":[" U "]}", 1},
     {"{\"messages\":[ " A(T("F")) " ]}", "{\"messages\":[  ]}", 1},
+    /* a tool loop that lost its reasoning does not go on thinking */
+    {"{" ON ",\"messages\":[" U "," A(T("F") "," CALL) "," RESULT "]}",
+     "{\"thinking\":{\"type\":\"disabled\"},\"messages\":[" U "," A(CALL) "," RESULT "]}", 1},
+    {"{" ON ",\"messages\":[" U "," A(T("F") "," CALL) "," RESULT "," A(T("S") "," CALL) "," RESULT
+                                                                                         "]}",
+     "{" ON ",\"messages\":[" U "," A(CALL) "," RESULT "," A(T("S") "," CALL) "," RESULT "]}", 1},
+    {"{" ON ",\"messages\":[" U "," A(T("F") "," X("a")) "," U "]}",
+     "{" ON ",\"messages\":[" U "," A(X("a")) "," U "]}", 1},
+    {"{" ADAPTIVE ",\"messages\":[" U "," A(T("F") "," CALL) "," RESULT "]}",
+     "{" ADAPTIVE ",\"messages\":[" U "," A(CALL) "," RESULT "]}", 1},
     /* not reasoning, not signed, not where messages stand, not well formed */
     {"{\"messages\":[" A("{\"type\":\"text\",\"text\":\"\",\"signature\":\"F\"}") "]}",
      "{\"messages\":[" A("{\"type\":\"text\",\"text\":\"\",\"signature\":\"F\"}") "]}", 0},
