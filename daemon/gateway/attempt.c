@@ -228,7 +228,8 @@ static int build_body(struct attempt *attempt, struct span model, struct span *r
                              : edit_body(attempt, &target, ret, reterr);
     attempt->held = (int64_t)attempt->request_body.cap;
     attempt->gateway->bodies_held += attempt->held;
-    if (r == 0 && attempt->gateway->bodies_held > attempt->config->options.bodiesMax)
+    bool is_too_much = attempt->gateway->bodies_held > attempt->config->options.bodiesMax;
+    if (r == 0 && attempt->neutral && is_too_much) /* an edited copy is as large as what came */
         r = err_set(reterr, ERR_BUSY, "the bodies of all requests together are above bodiesMax");
     return r;
 }
