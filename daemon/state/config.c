@@ -34,7 +34,7 @@ struct ir_target config_target(const struct config *config, const struct provide
 {
     (void)config; /* whose provider it is; no option of the whole file changes a target yet */
     struct ir_target target = {.model = model, .capabilities = ir_capabilities_default()};
-    quirks_apply(span_of(provider->origin), span_of(provider->base_url), &target);
+    quirks_apply(&provider->quirk_rows, &target);
     quirk_apply(&provider->quirk, &target);
     for (size_t i = 0; i < provider->model_quirk_count; i++)
         if (quirk_matches(span_of(provider->model_quirks[i].models), model))

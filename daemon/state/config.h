@@ -46,7 +46,8 @@ struct provider {
     const char *key_id; /* vault record; the provider's name unless "vault:OTHER" */
     size_t model_count;
     const char *const *models;
-    struct quirk quirk; /* what the file says of all its models */
+    struct quirk_rows quirk_rows; /* the built-in ones */
+    struct quirk quirk;           /* what the file says of all its models */
     size_t model_quirk_count;
     const struct model_quirk *model_quirks; /* and of some, later ones counting */
 };

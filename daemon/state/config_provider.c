@@ -345,6 +345,7 @@ static void read_base_url(struct config_reader *reader, struct entry *entry)
         url.len--;
     entry->provider.base_url = config_copy(reader, url);
     entry->provider.origin = config_copy(reader, span_of(origin));
+    (void)quirks_find(span_of(origin), url, &entry->provider.quirk_rows);
 }
 
 /* A key must not travel in clear; known only when both address and key were read. */

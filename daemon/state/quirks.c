@@ -1,6 +1,8 @@
 /* See quirks.h. */
 #include "state/quirks.h"
 
+#include <limits.h>
+
 #include "state/url.h"
 
 #define CAN(id) ((ir_capability_set)1 << IR_CAN_##id)
@@ -14,6 +16,9 @@ static const struct row {
 #include "state/quirks.def"
 #undef QUIRK
 };
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+_Static_assert(ROWS <= UCHAR_MAX + 1, "struct quirk_rows names them by one byte");
 
 void quirk_apply(const struct quirk *quirk, struct ir_target *target)
 {
@@ -110,13 +115,21 @@ static bool is_in_front(struct span prefix, struct span path)
     return span_starts(path, prefix) && (path.len == prefix.len || path.at[prefix.len] == '/');
 }
 
-void quirks_apply(struct span origin, struct span base_url, struct ir_target *target)
+size_t quirks_find(struct span origin, struct span base_url, struct quirk_rows *ret)
 {
     struct span host = host_of(origin), path = path_of(base_url);
+    ret->count = 0;
     if (host.len == 0) /* the demo, which has no address */
-        return;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (is_listed(rows[i].hosts, host) && is_in_front(span_of(rows[i].path), path) &&
-            is_listed(rows[i].models, target->model))
-            quirk_apply(&rows[i].quirk, target);
+        return 0;
+    for (size_t i = 0; i < ROWS && ret->count < QUIRK_ROWS_MAX; i++)
+        if (is_listed(rows[i].hosts, host) && is_in_front(span_of(rows[i].path), path))
+            ret->list[ret->count++] = (unsigned char)i;
+    return ret->count;
+}
+
+void quirks_apply(const struct quirk_rows *found, struct ir_target *target)
+{
+    for (size_t i = 0; i < found->count; i++)
+        if (is_listed(rows[found->list[i]].models, target->model))
+            quirk_apply(&rows[found->list[i]].quirk, target);
 }

@@ -34,9 +34,21 @@ void quirk_apply(const struct quirk *quirk, struct ir_target *target);
 /* The name is what the pattern says. */
 bool quirk_matches(struct span pattern, struct span name);
 
+#define QUIRK_ROWS_MAX 32
+
+/* The built-in rows that are meant for one provider, whatever the model. */
+struct quirk_rows {
+    unsigned char count;
+    unsigned char list[QUIRK_ROWS_MAX];
+};
+
 /*
- * Applies every built-in row that is meant for a provider at this origin and base URL (both as in
- * struct provider) and for target->model. Rows are applied in order, so of two that disagree the
- * later one, which is the more specific, counts.
+ * Finds the built-in rows for a provider at this origin and base URL (both as in struct provider);
+ * returns how many. For once, when a provider is configured.
  */
-void quirks_apply(struct span origin, struct span base_url, struct ir_target *target);
+size_t quirks_find(struct span origin, struct span base_url, struct quirk_rows *ret);
+/*
+ * Applies those of them that are meant for target->model. In order, so of two that disagree the later
+ * one, which is the more specific, counts.
+ */
+void quirks_apply(const struct quirk_rows *found, struct ir_target *target);
