@@ -8,15 +8,16 @@
 #define ARENA_MIN    ((size_t)16 << 20)
 #define ARENA_FACTOR 2
 
-#define DIGEST_BYTES 512
+#define DIGEST_BYTES  512 /* of a text */
+#define DIGEST_BLOCKS 16  /* of a message */
 
-/* What has been passed of a conversation. */
+/* How far a conversation has been walked. */
 struct neutral_place {
-    uint64_t opening, last;
+    const struct ir_message *opening, *last; /* the first and the newest message of a user */
     size_t messages;
 };
 
-/* The beginning of a text is enough to know it by. */
+/* The beginning is enough to know a text by, and a message. */
 static uint64_t digest_text(struct ir_text text)
 {
     if (text.escaped.len > DIGEST_BYTES)
@@ -27,7 +28,7 @@ static uint64_t digest_text(struct ir_text text)
 static uint64_t digest_blocks(const struct ir_block *block)
 {
     uint64_t digest = 0;
-    for (; block; block = block->next)
+    for (unsigned i = 0; block && i < DIGEST_BLOCKS; block = block->next, i++)
         digest = (digest ^ digest_text(block->text) ^ digest_text(block->id)) * 31 +
                  digest_blocks(block->content);
     return digest;
@@ -43,14 +44,16 @@ static void pass(struct neutral_place *place, const struct ir_message *message)
     place->messages++;
     if (message->role != IR_ROLE_USER)
         return;
-    place->last = digest_blocks(message->blocks);
+    place->last = message;
     if (!place->opening)
-        place->opening = place->last;
+        place->opening = message;
 }
 
 static uint64_t place_hash(const struct neutral_place *place)
 {
-    return (place->opening * 31 ^ place->last) * 31 ^ place->messages;
+    uint64_t opening = place->opening ? digest_blocks(place->opening->blocks) : 0;
+    uint64_t last = place->last ? digest_blocks(place->last->blocks) : 0;
+    return (opening * 31 ^ last) * 31 ^ place->messages;
 }
 
 int neutral_decode(struct neutral *ret, const struct dialect *surface, struct span body,
@@ -129,15 +132,17 @@ static void drop_reasoning(struct ir_message *message)
 }
 
 /* Puts back the reasoning that led to a message's calls, where the client left it out. */
-static void put_back(struct neutral *neutral, struct ir_message *message, uint64_t place,
-                     bool wants_signed, struct memory *memory)
+static void put_back(struct neutral *neutral, struct ir_message *message,
+                     const struct neutral_place *place, bool wants_signed, struct memory *memory)
 {
     struct ir_block *kept = NULL;
-    if (wants_signed ? has_signed(message->blocks) : has_kind(message, IR_REASONING))
+    if (!has_kind(message, IR_CALL) ||
+        (wants_signed ? has_signed(message->blocks) : has_kind(message, IR_REASONING)))
         return;
+    const uint64_t hash = place_hash(place);
     for (struct ir_block *block = message->blocks; block && !kept; block = block->next)
         if (block->kind == IR_CALL)
-            kept = memory_find(memory, key_of(block, place), &neutral->arena);
+            kept = memory_find(memory, key_of(block, hash), &neutral->arena);
     if (!kept || (wants_signed && !has_signed(kept)))
         return;
     struct ir_block *last = kept;
@@ -166,7 +171,7 @@ int neutral_encode(struct neutral *neutral, const struct neutral_target *target,
         if (message->role != IR_ROLE_ASSISTANT)
             continue;
         if (wants_signed || wants_plain)
-            put_back(neutral, message, place_hash(&place), !wants_plain, memory);
+            put_back(neutral, message, &place, !wants_plain, memory);
         mark_foreign(message, memory, target->origin);
     }
     neutral->losses = neutral->decoding;
