@@ -92,10 +92,17 @@ static const struct {
     const char *text; /* the value, or what is put behind the URL */
 } variables[] = {
     {"ANTHROPIC_BASE_URL", VALUE_URL, ""}, /* its clients append /v1/messages themselves */
-    {"ANTHROPIC_AUTH_TOKEN", VALUE_TOKEN, ""}, {"ANTHROPIC_MODEL", VALUE_TEXT, "claude-aictl"},
-    {"OPENAI_BASE_URL", VALUE_URL, "/v1"},     {"OPENAI_API_BASE", VALUE_URL, "/v1"},
-    {"OPENAI_API_KEY", VALUE_TOKEN, ""},       {"OPENAI_MODEL", VALUE_TEXT, "aictl"},
-    {"AICTL_TOKEN", VALUE_TOKEN, ""},          {"AICTL_URL", VALUE_URL, ""},
+    {"ANTHROPIC_AUTH_TOKEN", VALUE_TOKEN, ""},
+    {"ANTHROPIC_MODEL", VALUE_TEXT, "claude-aictl"},
+    /* Claude Code's small jobs: its own names for them are nobody's model here. */
+    {"ANTHROPIC_DEFAULT_HAIKU_MODEL", VALUE_TEXT, "claude-aictl"},
+    {"ANTHROPIC_SMALL_FAST_MODEL", VALUE_TEXT, "claude-aictl"},
+    {"OPENAI_BASE_URL", VALUE_URL, "/v1"},
+    {"OPENAI_API_BASE", VALUE_URL, "/v1"},
+    {"OPENAI_API_KEY", VALUE_TOKEN, ""},
+    {"OPENAI_MODEL", VALUE_TEXT, "aictl"},
+    {"AICTL_TOKEN", VALUE_TOKEN, ""},
+    {"AICTL_URL", VALUE_URL, ""},
 };
 
 static cJSON *view_variable(size_t i, const char *url, const char *token)
