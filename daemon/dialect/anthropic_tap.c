@@ -125,6 +125,8 @@ enum tap_verdict anthropic_tap_event(struct tap *tap, const struct request_view 
     struct json type = json_get(root, "type");
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
         if (json_is(type, events[i].type)) {
+            /* Clients go by the name; OpenRouter gives none. */
+            tap->is_unfit = tap->is_unfit || !event_name.at;
             events[i].read(tap, root);
             return TAP_PASS;
         }

@@ -76,7 +76,7 @@ struct tap {
     bool has_finish;  /* the model's turn was ended by the provider (finish_reason, stop_reason) */
     bool has_end;     /* the dialect's last event came ([DONE], message_stop) */
     bool has_calls;   /* it asked for a tool */
-    bool lacks_ids;   /* its first call cannot be answered as it is: to be converted */
+    bool is_unfit;    /* its client could not use it as it is: to be converted, docs/dialects/ */
     int error_kind;   /* an error inside a 200: ERR_PROVIDER_..., else 0 */
     char error_text[256]; /* its message, cut */
     char stop[32];        /* the finish word as the provider spelled it */
@@ -154,7 +154,7 @@ struct dialect {
     /*
      * What an event of a stream says of its answer: begun_id, model and created_s of *ret, where it
      * says them. For a stream whose beginning was passed on. NULL: the dialect's tap never asks for
-     * that (lacks_ids).
+     * that (is_unfit).
      */
     void (*read_reply)(struct span data, struct arena *arena, struct ir_reply *ret);
     /*

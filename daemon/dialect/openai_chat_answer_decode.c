@@ -191,8 +191,6 @@ static int write_finish(const struct openai_chat_decoder *decoder, struct ir_wri
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
         if (span_equal_nocase(word, span_of(stops[i].word)))
             stop = stops[i].stop;
-    if (stop == IR_STOP_SEQUENCE && decoder->calls > 0)
-        stop = IR_STOP_CALLS; /* calls want an answer, whatever the word */
     return ir_write_finish(writer, stop, (struct ir_text){0});
 }
 

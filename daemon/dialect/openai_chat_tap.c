@@ -50,8 +50,8 @@ static bool has_call_without_id(struct json said)
 /* The first calls decide: what was passed on can no more be changed. */
 static void read_calls(struct tap *tap, struct json said)
 {
-    tap->lacks_ids = has_call_without_id(said);
-    tap->has_calls = tap->lacks_ids || json_is_filled(json_get(said, "tool_calls"));
+    tap->is_unfit = has_call_without_id(said);
+    tap->has_calls = tap->is_unfit || json_is_filled(json_get(said, "tool_calls"));
 }
 
 static bool may_have_call(struct json said)

@@ -58,10 +58,11 @@ static void enter_form(struct attempt *attempt, enum form form)
         begin_conversion(attempt, NULL);
 }
 
-/* An answer of the client's own dialect that it could not use as it is. */
+/* An answer of the client's own dialect that it could not use as it is, and that can be mended. */
 static bool needs_mending(const struct attempt *attempt)
 {
-    return attempt->tap.lacks_ids && !attempt->view->is_legacy;
+    bool can_go_on = !attempt->has_begun || attempt->dialect->read_reply;
+    return attempt->tap.is_unfit && !attempt->view->is_legacy && can_go_on;
 }
 
 /* ---- the answer's body ---- */

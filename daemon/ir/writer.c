@@ -271,12 +271,14 @@ static int write_finish(struct ir_writer *writer)
 {
     struct ir_event event = {
         .kind = IR_EVENT_FINISH, .stop = writer->stop, .usage = &writer->usage};
-    if (writer->stop_sequence.len > 0)
-        event.stop_sequence = writer_text(&writer->stop_sequence);
-    if (writer->stop == IR_STOP_END && writer->has_calls)
+    bool is_end = writer->stop == IR_STOP_END || writer->stop == IR_STOP_SEQUENCE ||
+                  writer->stop == IR_STOP_PAUSE;
+    if (is_end && writer->has_calls) /* calls want an answer, whatever the word */
         event.stop = IR_STOP_CALLS;
     if (writer->stop == IR_STOP_CALLS && !writer->has_calls)
         event.stop = IR_STOP_END;
+    if (writer->stop_sequence.len > 0)
+        event.stop_sequence = writer_text(&writer->stop_sequence);
     writer->has_ended = true;
     return emit(writer, &event);
 }

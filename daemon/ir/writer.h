@@ -14,8 +14,8 @@
  * call without an id gets "call_<answer id>_<slot>", and so does one whose id is another's; one
  * without a name is lost. An id is shown in its safe form (call_id.h). Arguments that are "null"
  * or white space are none at all; what comes behind the end of the object is lost. The finish is
- * held back until ir_write_end(), since usage may come behind it. A finish "end" with calls is
- * "calls", "calls" without any is "end". After an error event everything is ignored (0).
+ * held back until ir_write_end(), since usage may come behind it. A finish "end", "sequence" or
+ * "pause" with calls is "calls", "calls" without any is "end". After an error event everything is ignored (0).
  *
  * Functions return 0, -ERR_PROVIDER_ANSWER (nonsense: pieces for a call that is closed, too many
  * calls), -ERR_TOO_LARGE (above the maximum kept), or what the event function returned. A failure

@@ -382,10 +382,10 @@ static const struct {
     const char *plain;     /* without a call */
     const char *with_call; /* NULL: the same */
 } words[] = {
-    {"end_turn", "end", "calls"},        {"stop_sequence", "sequence", NULL},
+    {"end_turn", "end", "calls"},        {"stop_sequence", "sequence", "calls"},
     {"max_tokens", "length", NULL},      {"model_context_window_exceeded", "context", NULL},
     {"tool_use", "end", "calls"},        {"refusal", "refusal", NULL},
-    {"pause_turn", "pause", NULL},       {"compaction", "end", "calls"},
+    {"pause_turn", "pause", "calls"},    {"compaction", "end", "calls"},
     {"something_new", "end", "calls"},   {"length", "length", NULL},
     {"content_filter", "refusal", NULL},
 };
